@@ -1,0 +1,1 @@
+"""What services promise each other: typed Protocols, one file per service."""

@@ -1,0 +1,45 @@
+"""What glance promises the other services."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from aerostat.kit.bus.endpoint import Endpoint
+
+
+class ImageFacts(Struct, frozen=True):
+    """What a scheduler and a hypervisor need of an image. Sizes: bytes, GiB, MiB as named."""
+
+    id: str
+    name: str
+    status: str
+    owner: str
+    visibility: str
+    disk_format: str
+    container_format: str
+    size_bytes: int
+    virtual_size_bytes: int | None
+    min_disk_gb: int
+    min_ram_mib: int
+    checksum: str | None
+    hash_algo: str | None
+    hash_value: str | None
+    properties: dict[str, str] = {}
+
+
+class Image(Protocol):
+    """Images as other services use them."""
+
+    async def get(self, *, image_id: str, project_id: str, is_admin: bool) -> ImageFacts:
+        """Return an image that the project may use. Raises: NotFound."""
+        ...
+
+    async def download_path(self, *, image_id: str) -> str:
+        """Return a path under the image API (with a short-lived ticket) that serves the data.
+
+        The ticket opens this one image for some minutes; nothing else. Raises: NotFound.
+        """
+        ...
+
+
+image: Endpoint[Image] = Endpoint("glance", Image)

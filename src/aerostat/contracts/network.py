@@ -1,0 +1,126 @@
+"""What neutron promises the other services."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from aerostat.kit.bus.endpoint import Endpoint
+
+
+class RequestedNetwork(Struct, frozen=True):
+    """One NIC as the user asked for it: a network or a port, maybe with an address."""
+
+    network_id: str | None = None
+    port_id: str | None = None
+    fixed_ip: str | None = None
+    tag: str | None = None
+
+
+class FixedAddress(Struct, frozen=True):
+    """An address on a NIC, with what a guest needs to configure it by hand."""
+
+    address: str
+    subnet_id: str
+    cidr: str
+    version: int
+    gateway: str | None = None
+    dns: list[str] = []
+    routes: list[tuple[str, str]] = []
+    dhcp: bool = True
+
+
+class BoundPort(Struct, frozen=True):
+    """A port of a server, bound to a host: all that the hypervisor and network_data.json need.
+
+    `bridge` and `tap` are device names on the host; `mtu` is in bytes. `preexisting` ports were
+    made by the user and outlive the server.
+    """
+
+    port_id: str
+    network_id: str
+    network_name: str
+    project_id: str
+    mac: str
+    tap: str
+    bridge: str
+    mtu: int
+    vif_type: str
+    addresses: list[FixedAddress] = []
+    preexisting: bool = False
+    tag: str | None = None
+
+
+class ServerAddress(Struct, frozen=True):
+    """One line of a server's `addresses`: `kind` is fixed or floating."""
+
+    network_name: str
+    address: str
+    version: int
+    mac: str
+    kind: str = "fixed"
+
+
+class Network(Protocol):
+    """Ports of servers. Every call may be repeated with the same effect."""
+
+    async def check(
+        self,
+        *,
+        project_id: str,
+        is_admin: bool,
+        requested: list[RequestedNetwork] | None,
+        security_groups: list[str],
+        count: int,
+    ) -> list[RequestedNetwork]:
+        """Return the NICs that `requested` means; None means "auto": the only usable network.
+
+        Auto without any network is no NIC at all; without one but with several networks is a
+        Conflict. Names in `security_groups` are names or ids.
+        Raises: BadRequest, NotFound (network, port, security group), Conflict (port in use,
+        address in use, several networks), QuotaExceeded (ports).
+        """
+        ...
+
+    async def ensure_ports(
+        self,
+        *,
+        server_id: str,
+        project_id: str,
+        host: str,
+        availability_zone: str,
+        hostname: str,
+        requested: list[RequestedNetwork],
+        security_groups: list[str],
+    ) -> list[BoundPort]:
+        """Make or adopt the server's ports, in order, and bind them to `host`.
+
+        Ports that the server has already are used again: repeating makes none twice.
+        Raises: NotFound, Conflict, QuotaExceeded.
+        """
+        ...
+
+    async def wire(self, *, server_id: str, host: str) -> None:
+        """Return when the agents on `host` have bridges, filters, DHCP and metadata ready.
+
+        Raises: Unavailable.
+        """
+        ...
+
+    async def ports(self, *, server_id: str) -> list[BoundPort]:
+        """Return the ports of a server, in the order they were made."""
+        ...
+
+    async def release_ports(self, *, server_id: str) -> None:
+        """Delete the ports made for the server and let go of the adopted ones."""
+        ...
+
+    async def addresses(self, *, server_ids: list[str]) -> dict[str, list[ServerAddress]]:
+        """Return the addresses of many servers at once, fixed then floating; one query."""
+        ...
+
+    async def security_groups(self, *, server_ids: list[str]) -> dict[str, list[str]]:
+        """Return the security group names of many servers at once."""
+        ...
+
+
+network: Endpoint[Network] = Endpoint("neutron", Network)

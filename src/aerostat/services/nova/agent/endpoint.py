@@ -1,0 +1,77 @@
+"""The two ends of nova on the bus: the host's, and the control plane's as hosts see it."""
+
+from typing import Protocol
+
+from aerostat.kit.bus.endpoint import Endpoint
+from aerostat.services.nova.model.guest import (
+    GuestSpec,
+    GuestState,
+    HostFacts,
+    PowerState,
+    VncAddress,
+)
+
+
+class ComputeHost(Protocol):
+    """nova-compute. Every method may be called twice with one effect.
+
+    Raises everywhere: NotFound (the host has no such guest), Unavailable (retry).
+    """
+
+    async def facts(self) -> HostFacts: ...
+
+    async def spawn(self, *, spec: GuestSpec) -> None:
+        """Fetch the image, make the disks, define and start the guest; return once it runs.
+
+        A guest that is there already is left as it is. Raises: BadRequest (image or flavor do not
+        fit), NoValidHost (no room for the disks).
+        """
+        ...
+
+    async def destroy(self, *, server_id: str) -> None:
+        """Stop and undefine the guest and remove its files; an absent guest is not an error."""
+        ...
+
+    async def start(self, *, server_id: str) -> None: ...
+
+    async def stop(self, *, server_id: str, timeout_s: int) -> None:
+        """Press the power button, and pull the plug after `timeout_s`; 0 pulls it at once."""
+        ...
+
+    async def reboot(self, *, server_id: str, hard: bool) -> None: ...
+
+    async def pause(self, *, server_id: str) -> None: ...
+
+    async def unpause(self, *, server_id: str) -> None: ...
+
+    async def suspend(self, *, server_id: str) -> None: ...
+
+    async def resume(self, *, server_id: str) -> None: ...
+
+    async def console_output(self, *, server_id: str, lines: int | None) -> str:
+        """Return the last `lines` lines of the serial console, all of them for None."""
+        ...
+
+    async def vnc(self, *, server_id: str) -> VncAddress: ...
+
+    async def guests(self) -> list[GuestState]:
+        """Return every guest that the host has, running or not."""
+        ...
+
+
+class ComputeControl(Protocol):
+    """What a host tells the control plane."""
+
+    async def host_up(self, *, facts: HostFacts, guests: list[GuestState]) -> None:
+        """The host started (or came back): its facts and what it runs."""
+        ...
+
+    async def heartbeat(self, *, host: str) -> None: ...
+
+    async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> None:
+        """The hypervisor reports a change; never polled."""
+        ...
+
+
+compute_host: Endpoint[ComputeHost] = Endpoint("nova-compute", ComputeHost)
+compute_control: Endpoint[ComputeControl] = Endpoint("nova-conductor", ComputeControl)
