@@ -1,0 +1,1 @@
+"""The database: transaction functions over SQLAlchemy Core; the only dialect-aware code."""

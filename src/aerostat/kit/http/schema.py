@@ -1,0 +1,169 @@
+"""Request bodies and query strings as msgspec structs; what is wrong is named by its field."""
+
+import re
+import types
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+from aerostat.kit.errors import BadRequest
+from aerostat.kit.http.microversion import Version
+
+T = TypeVar("T")
+
+
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """Base of request bodies: keyword fields, unknown ones refused."""
+
+
+def since(version: str) -> msgspec.Meta:
+    """Mark a field with the microversion that added it: `Annotated[str, since("2.19")]`."""
+    return msgspec.Meta(extra={"since": version})
+
+
+def text(least: int, most: int) -> Any:
+    """A string of `least` to `most` characters."""
+    return Annotated[str, msgspec.Meta(min_length=least, max_length=most)]
+
+
+def decode(raw: bytes) -> Any:
+    """Return the JSON document in `raw`. Raises: BadRequest."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
+        raise BadRequest("The body is not valid JSON.", detail=str(why)) from why
+
+
+def convert(doc: Any, kind: type[T], version: Version | None = None, *, strict: bool = True) -> T:
+    """Return `doc` as `kind`. Raises: BadRequest, naming the field."""
+    if version is not None:
+        check_since(doc, kind, version)
+    try:
+        return msgspec.convert(doc, kind, strict=strict)
+    except msgspec.ValidationError as why:
+        raise _explain(why) from why
+
+
+_AT = re.compile(r" - at `(?P<path>[^`]*)`$")
+_QUOTED = re.compile(r"field `(?P<name>[^`]+)`")
+
+
+def _explain(why: msgspec.ValidationError) -> BadRequest:
+    found = _AT.search(str(why))
+    path = found["path"].removeprefix("$").lstrip(".") if found else ""
+    said = _AT.sub("", str(why))
+    named = _QUOTED.search(said)
+    field = f"{path}.{named['name']}".lstrip(".") if named else path
+    if "unknown field" in said and named:
+        said = f"Additional properties are not allowed ('{named['name']}' was unexpected)"
+    elif "missing required field" in said and named:
+        said = f"'{named['name']}' is a required property"
+    return BadRequest(f"Invalid input for field/attribute {field or 'body'}. {said}", field=field)
+
+
+def check_since(doc: Any, kind: Any, version: Version) -> None:
+    """Refuse fields of `doc` that came after `version`. Raises: BadRequest."""
+    for struct in _structs(kind):
+        if isinstance(doc, dict):
+            for name, (added, inner) in _fields(struct).items():
+                if name not in doc:
+                    continue
+                if added is not None and version < added:
+                    raise BadRequest(
+                        f"Invalid input for field/attribute {name}. Additional properties are "
+                        f"not allowed ('{name}' was unexpected)",
+                        field=name,
+                    )
+                for item in doc[name] if isinstance(doc[name], list) else (doc[name],):
+                    check_since(item, inner, version)
+
+
+_field_cache: dict[type, dict[str, tuple[Version | None, Any]]] = {}
+
+
+def _fields(struct: type) -> dict[str, tuple[Version | None, Any]]:
+    if struct not in _field_cache:
+        info: Any = msgspec.inspect.type_info(struct)
+        hints = {f.name: f.type for f in msgspec.structs.fields(struct)}
+        _field_cache[struct] = {
+            f.encode_name: (_since_of(hints[f.name]), hints[f.name]) for f in info.fields
+        }
+    return _field_cache[struct]
+
+
+def _since_of(hint: Any) -> Version | None:
+    for part in _walk(hint):
+        for meta in getattr(part, "__metadata__", ()):
+            if isinstance(meta, msgspec.Meta) and meta.extra and "since" in meta.extra:
+                return Version.parse(meta.extra["since"])
+    return None
+
+
+def _walk(hint: Any) -> list[Any]:
+    out = [hint]
+    if get_origin(hint) in (Union, types.UnionType, Annotated):
+        for inner in get_args(hint):
+            out += _walk(inner)
+    return out
+
+
+def _structs(hint: Any) -> list[type]:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return [hint]
+    if get_origin(hint) in (Union, types.UnionType, Annotated, list, tuple):
+        return [s for inner in get_args(hint) for s in _structs(inner)]
+    return []
+
+
+class Query:
+    """A query string: names may repeat; the last one counts where one is wanted."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
+        self._values = values
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        found = self._values.get(name)
+        return found[-1] if found else default
+
+    def all(self, name: str) -> list[str]:
+        return list(self._values.get(name, ()))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def names(self) -> list[str]:
+        return list(self._values)
+
+    def items(self) -> list[tuple[str, list[str]]]:
+        return [(name, list(values)) for name, values in self._values.items()]
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return a boolean parameter. Raises: BadRequest."""
+        found = self.get(name)
+        return default if found is None else parse_bool(found, name)
+
+    def number(self, name: str, default: int | None = None, *, least: int = 0) -> int | None:
+        """Return an integer parameter. Raises: BadRequest."""
+        found = self.get(name)
+        if found is None:
+            return default
+        if not found.lstrip("-").isdecimal() or int(found) < least:
+            raise BadRequest(f"{name} must be an integer of at least {least}.", field=name)
+        return int(found)
+
+
+_TRUE = {"1", "t", "true", "on", "y", "yes"}
+_FALSE = {"0", "f", "false", "off", "n", "no"}
+
+
+def parse_bool(value: object, field: str) -> bool:
+    """Parse a boolean as oslo.utils does in strict mode. Raises: BadRequest."""
+    word = str(value).strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise BadRequest(f"'{value}' is not a valid boolean for {field}.", field=field)

@@ -1,0 +1,57 @@
+"""Runs ASGI applications on uvicorn inside this process's event loop."""
+
+import asyncio
+import socket
+from typing import Any
+
+import uvicorn
+
+
+class HttpServer:
+    """One application on one address; `start` returns once it accepts connections."""
+
+    def __init__(self, app: Any, host: str, port: int) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            lifespan="off",
+            ws="none",
+            http="httptools",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=3,
+            backlog=1024,
+        )
+        self._server = _Quiet(config)
+        self._host, self._port = host, port
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Bind and serve; return the port (useful with port 0). Raises: OSError."""
+        sock = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((self._host, self._port))
+        self._task = asyncio.create_task(self._server.serve(sockets=[sock]))
+        while not self._server.started:
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(0.001)
+        port: int = sock.getsockname()[1]
+        return port
+
+    async def stop(self) -> None:
+        """Finish what is under way, for three seconds at most."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+
+
+class _Quiet(uvicorn.Server):
+    """uvicorn without its own signal handlers: the process decides when to stop."""
+
+    def capture_signals(self) -> Any:
+        import contextlib
+
+        return contextlib.nullcontext()
