@@ -1,0 +1,34 @@
+"""What keystone promises the other services."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from aerostat.kit.bus.endpoint import Endpoint
+
+
+class CatalogService(Struct, frozen=True):
+    """A service with the URL of its endpoints, as assembly registers it."""
+
+    name: str
+    service_type: str
+    description: str
+    url: str
+
+
+class Identity(Protocol):
+    """Projects and users as other services need them. Tokens are validated by `Authenticate`."""
+
+    async def project_exists(self, *, project_id: str) -> bool:
+        """Tell whether an enabled project has this id."""
+        ...
+
+    async def register(self, *, region: str, services: list[CatalogService]) -> None:
+        """Make the catalogue hold these services with public, internal and admin endpoints.
+
+        Idempotent: what is there already is left, a changed URL is updated.
+        """
+        ...
+
+
+identity: Endpoint[Identity] = Endpoint("keystone", Identity)
