@@ -62,7 +62,10 @@ def phrase(status: int) -> str:
 
 def keystone(status: int, fault: Fault, _request_id: str) -> tuple[str, Any]:
     """Source: identity api-ref, "HTTP Status Codes"."""
-    error = {"code": status, "message": fault.message, "title": phrase(status)}
+    message = fault.message
+    if status == 403 and fault.field:
+        message = f"You are not authorized to perform the requested action: {fault.field}."
+    error = {"code": status, "message": message, "title": phrase(status)}
     return "application/json", {"error": error}
 
 

@@ -74,7 +74,7 @@ class Policy:
     def enforce(self, ctx: Context, rule: Rule, target: Mapping[str, Any] | None = None) -> None:
         """Raises: Forbidden, with the name of the rule."""
         if not self.allows(ctx, rule, target):
-            raise Forbidden(f"Policy doesn't allow {rule.name} to be performed.")
+            raise Forbidden(f"Policy doesn't allow {rule.name} to be performed.", field=rule.name)
 
 
 def _scope(ctx: Context) -> str:

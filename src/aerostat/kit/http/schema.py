@@ -17,6 +17,12 @@ class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True
     """Base of request bodies: keyword fields, unknown ones refused."""
 
 
+class Open(msgspec.Struct, kw_only=True, frozen=True):
+    """Base of bodies that keep the attributes they do not declare, in `extra`."""
+
+    extra: dict[str, Any] = {}
+
+
 def since(version: str) -> msgspec.Meta:
     """Mark a field with the microversion that added it: `Annotated[str, since("2.19")]`."""
     return msgspec.Meta(extra={"since": version})
@@ -40,9 +46,27 @@ def convert(doc: Any, kind: type[T], version: Version | None = None, *, strict: 
     if version is not None:
         check_since(doc, kind, version)
     try:
-        return msgspec.convert(doc, kind, strict=strict)
+        return msgspec.convert(gather(doc, kind), kind, strict=strict)
     except msgspec.ValidationError as why:
         raise _explain(why) from why
+
+
+def gather(doc: Any, kind: Any) -> Any:
+    """Return `doc` with what an `Open` part of `kind` does not declare moved to its `extra`."""
+    if not isinstance(doc, dict) or not (isinstance(kind, type) and issubclass(kind, Body | Open)):
+        return doc
+    fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+    if issubclass(kind, Open):
+        known = fields.keys() - {"extra"}
+        rest = {name: value for name, value in doc.items() if name not in known}
+        doc = {**{name: doc[name] for name in known if name in doc}, "extra": rest}
+    inner = {name: found for name, hint in fields.items() if (found := _structs(hint))}
+    if not any(name in doc for name in inner):
+        return doc
+    return {
+        name: gather(value, inner[name][0]) if name in inner else value
+        for name, value in doc.items()
+    }
 
 
 _AT = re.compile(r" - at `(?P<path>[^`]*)`$")
