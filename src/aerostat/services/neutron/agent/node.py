@@ -1,0 +1,201 @@
+"""The network agents of a host in one: read what is wanted, apply differences, report."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from aerostat.kit.bus.endpoint import Bus
+from aerostat.kit.errors import Fault, Unavailable
+from aerostat.kit.log import Logger
+from aerostat.services.neutron.agent.endpoint import (
+    AgentReport,
+    NetworkControl,
+    network_control,
+    network_host,
+)
+from aerostat.services.neutron.agent.metadata import MetadataServer
+from aerostat.services.neutron.config import NetworkAgentConfig
+from aerostat.services.neutron.drivers.base import Applied, Dataplane
+from aerostat.services.neutron.drivers.linuxbridge.driver import LinuxBridge
+from aerostat.services.neutron.model.wanted import Wanted
+
+log = Logger("neutron.agent")
+RETRY_S = 1.0
+RETRY_MAX_S = 15.0
+HOST_PARTS = ("bridge filter", "strangers", "security groups", "fake")
+"""Parts of a run without which no guest of the host may be plugged."""
+
+
+class NetworkAgent:
+    """Level-triggered: every run reads the complete wanted state and applies what differs."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        host: str,
+        config: NetworkAgentConfig,
+        dataplane: Dataplane | None = None,
+    ) -> None:
+        self._bus, self._host, self._config = bus, host, config
+        self._dataplane = dataplane or LinuxBridge(config)
+        self._control: NetworkControl = network_control.at(bus)
+        self._metadata = MetadataServer(bus, host, config)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="neutron-dataplane")
+        self._kick = asyncio.Event()
+        self._done = asyncio.Condition()
+        self._runs = 0
+        self._wanted = Wanted(host, -1)
+        self._taps: set[str] = set()
+        self._reported: list[str] | None = None
+        self._failed: dict[str, str] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unwatch: Callable[[], None] = lambda: None
+
+    async def start(self) -> None:
+        """Serve `network_host` and begin; returns at once, the first run follows."""
+        network_host.serve(self._bus, self, host=self._host)
+        self._unwatch = self._dataplane.watch(self._on_device)
+        self._tasks = [asyncio.create_task(self._loop()), asyncio.create_task(self._beat())]
+
+    async def close(self) -> None:
+        """Stop working; what is on the wire stays there."""
+        self._unwatch()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._metadata.close()
+        await asyncio.to_thread(self._executor.shutdown)
+
+    async def changed(self, *, revision: int) -> None:
+        if revision > self._wanted.revision:
+            self._kick.set()
+
+    async def ensure(self, *, port_ids: list[str], revision: int) -> None:
+        if self._has(port_ids, revision):
+            return
+        async with self._done:
+            start = self._runs
+            self._kick.set()
+            await self._done.wait_for(
+                lambda: self._has(port_ids, revision) or self._runs >= start + 2
+            )
+        if not self._has(port_ids, revision):
+            raise Unavailable(f"Host {self._host} could not wire the ports", detail=self._why())
+
+    def _why(self) -> str:
+        return "; ".join(f"{part}: {reason}" for part, reason in self._failed.items())
+
+    def _has(self, port_ids: list[str], revision: int) -> bool:
+        ports = {port.id: port for port in self._wanted.ports}
+        if self._wanted.revision < revision or not set(port_ids) <= set(ports):
+            return False
+        networks = {ports[port_id].network_id for port_id in port_ids}
+        parts = {f"{part}{n}" for n in networks for part in ("network ", "qdhcp-")}
+        return not (parts | set(HOST_PARTS)) & set(self._failed)
+
+    def _on_device(self, name: str) -> None:
+        if name in self._taps or name == "tap":
+            self._kick.set()
+
+    async def _loop(self) -> None:
+        pause = RETRY_S
+        while True:
+            self._kick.clear()
+            try:
+                await self._run()
+                pause = RETRY_S
+            except (Fault, OSError) as why:
+                self._failed = {"run": str(why)}
+                log.warning("agent.run_failed", reason=str(why), retry_s=pause)
+                await self._finished()
+                await self._wait(pause)
+                pause = min(pause * 2, RETRY_MAX_S)
+                continue
+            await self._finished()
+            await self._wait(RETRY_S * 5 if self._failed else self._config.poll_interval_s)
+            await asyncio.sleep(self._config.coalesce_s)
+
+    async def _wait(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._kick.wait()
+        except TimeoutError:
+            return
+
+    async def _finished(self) -> None:
+        async with self._done:
+            self._runs += 1
+            self._done.notify_all()
+
+    async def _run(self) -> None:
+        wanted = await self._control.wanted(host=self._host)
+        self._taps = {port.tap for port in wanted.ports}
+        applied = await self._apply(wanted)
+        self._failed = applied.failed
+        self._wanted = wanted
+        if applied.changes:
+            log.info("agent.applied", revision=wanted.revision, changes=applied.changes[:50])
+        if applied.failed:
+            log.warning("agent.incomplete", failed=applied.failed)
+        await self._listen(wanted, applied.changes)
+        if applied.plugged != self._reported:
+            await self._report(applied.plugged)
+
+    async def _apply(self, wanted: Wanted) -> Applied:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._dataplane.sync, wanted)
+
+    async def _listen(self, wanted: Wanted, changes: list[str]) -> None:
+        """Open and close metadata sockets so that each wanted namespace has one."""
+        want = {d.namespace for d in wanted.dhcp if d.metadata}
+        want |= {r.namespace for r in wanted.routers}
+        new_namespaces = {c.removeprefix("add namespace ") for c in changes}
+        for gone in self._metadata.namespaces() & new_namespaces:
+            self._metadata.drop(gone)
+        for gone in self._metadata.namespaces() - want:
+            self._metadata.drop(gone)
+        loop = asyncio.get_running_loop()
+        for new in sorted(want - self._metadata.namespaces()):
+            try:
+                listener = await loop.run_in_executor(
+                    self._executor, self._dataplane.listen, wanted, new
+                )
+            except OSError as why:
+                self._failed = {**self._failed, new: str(why)}
+                continue
+            await self._metadata.add(new, listener)
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                await self._report(self._reported or [])
+            except Fault as why:
+                log.warning("agent.report_failed", reason=why.message)
+                await asyncio.sleep(RETRY_S)
+                continue
+            await asyncio.sleep(self._config.report_interval_s)
+
+    async def _report(self, plugged: list[str]) -> None:
+        first = self._reported is None and self._runs == 0
+        await self._control.report(host=self._host, agents=self._agents(), ports_up=plugged)
+        if not first or plugged:
+            self._reported = plugged
+
+    def _agents(self) -> list[AgentReport]:
+        wanted, config = self._wanted, self._config
+        bridge: dict[str, object] = {
+            "bridge_mappings": config.bridge_mappings,
+            "interface_mappings": config.physical_interface_mappings,
+            "tunneling_ip": config.local_ip,
+            "tunnel_types": ["vxlan"],
+            "own_bridges": config.own_bridges,
+            "devices": len(wanted.ports),
+        }
+        dhcp: dict[str, object] = {"networks": len(wanted.dhcp), "dhcp_driver": "dnsmasq"}
+        router: dict[str, object] = {"routers": len(wanted.routers), "agent_mode": "legacy"}
+        return [
+            AgentReport("Linux bridge agent", "neutron-linuxbridge-agent", bridge),
+            AgentReport("DHCP agent", "neutron-dhcp-agent", dhcp),
+            AgentReport("L3 agent", "neutron-l3-agent", router),
+            AgentReport("Metadata agent", "neutron-metadata-agent", {}),
+        ]

@@ -1,0 +1,51 @@
+"""What a data plane can do, whichever engine moves the packets."""
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from aerostat.services.neutron.model.wanted import Wanted
+
+
+class Applied(Struct, frozen=True):
+    """What one run did: `changes` is empty when all was as wanted; `failed` maps part to reason.
+
+    `plugged` are the guest ports whose device is there and wired.
+    """
+
+    changes: list[str]
+    plugged: list[str]
+    failed: dict[str, str] = {}
+
+
+class Listener(Struct, frozen=True):
+    """A listening socket for metadata inside a namespace, and whose namespace that is."""
+
+    socket: socket.socket
+    network_id: str | None = None
+    router_id: str | None = None
+
+
+class Dataplane(Protocol):
+    """The networking of one host. Its methods block: call them from one executor thread."""
+
+    def sync(self, wanted: Wanted) -> Applied:
+        """Make the host as wanted: change only differences, remove what is left over of ours.
+
+        One part's failure does not stop the others. May be cut off anywhere and run again.
+        """
+        ...
+
+    def listen(self, wanted: Wanted, namespace: str) -> Listener:
+        """Open the metadata socket of a namespace that `sync` has made. Raises: OSError."""
+        ...
+
+    def watch(self, on_device: Callable[[str], None]) -> Callable[[], None]:
+        """Call `on_device(name)` in the running loop when a device comes or goes; return a stop."""
+        ...
+
+    def purge(self) -> list[str]:
+        """Remove everything of ours from the host; return what was removed."""
+        ...
