@@ -1,0 +1,53 @@
+"""The store of every table."""
+
+from aerostat.services.keystone.db import tables
+from aerostat.services.keystone.db.store import Store
+from aerostat.services.keystone.model.actors import Group, Membership, Project, User
+from aerostat.services.keystone.model.catalog import (
+    EndpointGroup,
+    PolicyBlob,
+    ProjectEndpoint,
+    ProjectEndpointGroup,
+    Region,
+    Service,
+    ServiceEndpoint,
+)
+from aerostat.services.keystone.model.limits import Limit, RegisteredLimit
+from aerostat.services.keystone.model.revocations import Revocation
+from aerostat.services.keystone.model.roles import Assignment, Implication, Role
+from aerostat.services.keystone.model.secrets import (
+    AccessRule,
+    ApplicationCredential,
+    Consumer,
+    Credential,
+    Trust,
+)
+
+projects = Store(tables.projects, Project)
+users = Store(tables.users, User)
+groups = Store(tables.groups, Group)
+memberships = Store(tables.memberships, Membership, ("user_id", "group_id"))
+roles = Store(tables.roles, Role)
+implications = Store(tables.implications, Implication, ("prior_role_id", "implied_role_id"))
+assignments = Store(
+    tables.assignments,
+    Assignment,
+    ("actor_kind", "actor_id", "target_kind", "target_id", "role_id", "inherited"),
+)
+regions = Store(tables.regions, Region)
+services = Store(tables.services, Service)
+endpoints = Store(tables.endpoints, ServiceEndpoint)
+endpoint_groups = Store(tables.endpoint_groups, EndpointGroup)
+project_endpoints = Store(tables.project_endpoints, ProjectEndpoint, ("project_id", "endpoint_id"))
+project_endpoint_groups = Store(
+    tables.project_endpoint_groups, ProjectEndpointGroup, ("project_id", "endpoint_group_id")
+)
+policies = Store(tables.policies, PolicyBlob)
+credentials = Store(tables.credentials, Credential)
+application_credentials = Store(tables.application_credentials, ApplicationCredential)
+access_rules = Store(tables.access_rules, AccessRule)
+trusts = Store(tables.trusts, Trust)
+consumers = Store(tables.consumers, Consumer)
+registered_limits = Store(tables.registered_limits, RegisteredLimit)
+limits = Store(tables.limits, Limit)
+revocations = Store(tables.revocations, Revocation, ("kind", "key"))

@@ -1,0 +1,59 @@
+"""Which tokens no longer count; a look-up costs the same however many revocations there are."""
+
+from msgspec import Struct
+
+from aerostat.services.keystone.model.tokens import Token
+
+AUDIT, CHAIN, USER, PROJECT, DOMAIN, TRUST, ROLE = (
+    "audit_id",
+    "audit_chain_id",
+    "user_id",
+    "project_id",
+    "domain_id",
+    "trust_id",
+    "role_id",
+)
+KINDS = (AUDIT, CHAIN, USER, PROJECT, DOMAIN, TRUST, ROLE)
+
+
+class Revocation(Struct, frozen=True):
+    """Tokens with this property, issued until then, are void. Times in seconds."""
+
+    kind: str
+    key: str
+    issued_before: float
+    revoked_at: float
+
+
+class Revocations:
+    """Every revocation that may still matter, by what it is about."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
+
+    def add(self, revocation: Revocation) -> None:
+        """Remember `revocation`; a later one about the same thing includes an earlier one."""
+        known = self._until[revocation.kind]
+        known[revocation.key] = max(revocation.issued_before, known.get(revocation.key, 0.0))
+
+    def forget(self, before: float) -> None:
+        """Drop what concerns only tokens that expired long ago."""
+        for known in self._until.values():
+            for key in [k for k, until in known.items() if until < before]:
+                del known[key]
+
+    def revoked(self, token: Token, user_domain_id: str, scope_domain_id: str) -> bool:
+        """Tell whether `token` is void."""
+        until, issued = self._until, token.issued_at
+        return (
+            issued <= until[AUDIT].get(token.audit_ids[0], -1)
+            or issued <= until[CHAIN].get(token.audit_ids[-1], -1)
+            or issued <= until[USER].get(token.user_id, -1)
+            or issued <= until[PROJECT].get(token.scope_id, -1)
+            or issued <= until[DOMAIN].get(user_domain_id, -1)
+            or issued <= until[DOMAIN].get(scope_domain_id, -1)
+            or (bool(token.trust_id) and issued <= until[TRUST].get(token.trust_id, -1))
+        )
+
+    def __len__(self) -> int:
+        return sum(map(len, self._until.values()))

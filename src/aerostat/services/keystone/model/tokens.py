@@ -1,0 +1,96 @@
+"""What a token says, and its bytes: as short as they get, since every request carries them."""
+
+import uuid
+
+import msgspec
+from msgspec import Struct
+
+METHODS = ("password", "token", "application_credential", "trust", "totp", "external")
+UNSCOPED, PROJECT, DOMAIN, SYSTEM = "unscoped", "project", "domain", "system"
+SCOPES = (UNSCOPED, PROJECT, DOMAIN, SYSTEM)
+LAYOUT = 1
+"""Version of the payload's layout; a reader refuses others."""
+
+
+class Token(Struct, frozen=True):
+    """A token's payload. Times are seconds since the epoch; `audit_ids` are own and first."""
+
+    user_id: str
+    methods: tuple[str, ...]
+    scope: str
+    scope_id: str
+    expires_at: int
+    issued_at: float
+    audit_ids: tuple[str, ...]
+    application_credential_id: str = ""
+    trust_id: str = ""
+
+
+class _Payload(Struct, frozen=True, array_like=True):
+    layout: int
+    user: bytes | str
+    methods: int
+    scope: int
+    scope_id: bytes | str
+    expires_at: int
+    issued_us: int
+    audit_ids: tuple[str, ...]
+    application_credential: bytes | str = b""
+    trust: bytes | str = b""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Payload).decode
+
+
+def pack(token: Token) -> bytes:
+    """Return the payload of `token`."""
+    return _encode(
+        _Payload(
+            LAYOUT,
+            _short(token.user_id),
+            sum(1 << METHODS.index(m) for m in token.methods),
+            SCOPES.index(token.scope),
+            _short(token.scope_id),
+            token.expires_at,
+            round(token.issued_at * 1_000_000),
+            token.audit_ids,
+            _short(token.application_credential_id),
+            _short(token.trust_id),
+        )
+    )
+
+
+def unpack(raw: bytes) -> Token:
+    """Return the token whose payload is `raw`. Raises: ValueError."""
+    try:
+        p = _decode(raw)
+    except msgspec.MsgspecError as why:
+        raise ValueError("not a token payload") from why
+    if p.layout != LAYOUT or p.scope >= len(SCOPES):
+        raise ValueError("unknown token layout")
+    return Token(
+        _long(p.user),
+        tuple(m for i, m in enumerate(METHODS) if p.methods >> i & 1),
+        SCOPES[p.scope],
+        _long(p.scope_id),
+        p.expires_at,
+        p.issued_us / 1_000_000,
+        p.audit_ids,
+        _long(p.application_credential),
+        _long(p.trust),
+    )
+
+
+def _short(text: str) -> bytes | str:
+    if len(text) == 32:
+        try:
+            raw = uuid.UUID(text)
+        except ValueError:
+            return text
+        return raw.bytes if raw.hex == text else text
+    return text
+
+
+def _long(value: bytes | str) -> str:
+    return value.hex() if isinstance(value, bytes) else value

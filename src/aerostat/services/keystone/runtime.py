@@ -1,0 +1,95 @@
+"""Keystone as it runs: what its handlers and verbs work with."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aerostat.kit.clock import Clock, SystemClock
+from aerostat.kit.db.engine import Database, Tx
+from aerostat.kit.ids import IdSource, new_hex
+from aerostat.services.keystone.config import KeystoneConfig
+from aerostat.services.keystone.hasher import Hasher
+from aerostat.services.keystone.keyring import Keyring
+from aerostat.services.keystone.model.revocations import Revocations
+
+T = TypeVar("T")
+
+MEMO_MAX = 50_000
+"""Remembered look-ups; all are dropped when there are more."""
+
+
+@dataclass
+class Keystone:
+    """The identity service of one process.
+
+    `generation` grows with everything that may change what a token is worth; what is remembered
+    (`memo`, `resolved`, `replies`) holds for one generation only.
+    """
+
+    db: Database
+    clock: Clock
+    ids: IdSource
+    config: KeystoneConfig
+    keyring: Keyring
+    credential_keys: Keyring
+    hasher: Hasher
+    randomness: Callable[[int], bytes] = os.urandom
+    revocations: Revocations = field(default_factory=Revocations)
+    generation: int = 0
+    memo: dict[Hashable, Any] = field(default_factory=dict)
+    resolved: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+    replies: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+
+    def changed(self) -> None:
+        """Forget everything that was remembered."""
+        self.generation += 1
+        self.memo.clear()
+        self.resolved.clear()
+        self.replies.clear()
+
+    async def change(self, fn: Callable[..., T], *args: Any) -> T:
+        """Run the transaction `fn(tx, *args)`, which may change what tokens are worth."""
+
+        def run(tx: Tx) -> T:
+            tx.after_commit(self.changed)
+            return fn(tx, *args)
+
+        return await self.db.write(run)
+
+    async def remember(self, fn: Callable[..., T], *args: Hashable) -> T:
+        """Return `fn(tx, *args)`, read once in a generation."""
+        key = (fn, *args)
+        if key in self.memo:
+            found: T = self.memo[key]
+            return found
+        generation = self.generation
+        found = await self.db.read(fn, *args)
+        if generation == self.generation:
+            if len(self.memo) >= MEMO_MAX:
+                self.memo.clear()
+            self.memo[key] = found
+        return found
+
+
+def build(
+    db: Database,
+    state: Path,
+    config: KeystoneConfig | None = None,
+    *,
+    clock: Clock | None = None,
+    ids: IdSource = new_hex,
+) -> Keystone:
+    """Return keystone with its keys under `state` (fernet-keys/, credential-keys/)."""
+    config = config or KeystoneConfig()
+    return Keystone(
+        db=db,
+        clock=clock or SystemClock(),
+        ids=ids,
+        config=config,
+        keyring=Keyring(state / "fernet-keys", config.max_active_keys),
+        credential_keys=Keyring(state / "credential-keys", config.max_active_keys),
+        hasher=Hasher(config.password_hash_rounds, config.password_hash_threads),
+    )
