@@ -130,3 +130,11 @@ BY_CODE: dict[str, type[Fault]] = {
         DeadlineExceeded,
     )
 }
+
+
+def kind_of(fault: Fault) -> str:
+    """Return the code of the nearest kind in the tree above that `fault` is."""
+    for code, kind in reversed(BY_CODE.items()):
+        if isinstance(fault, kind):
+            return code
+    return Fault.code

@@ -35,13 +35,20 @@ class Method:
 
     def __init__(self, name: str, hints: dict[str, Any], fn: Callable[..., Awaitable[Any]]) -> None:
         self.name = name
-        self.result = hints.pop("return", None)
-        self.hints = hints
         self.fn = fn
+        self.result = hints.pop("return", None)
+        self._arguments = msgspec.msgpack.Decoder(
+            msgspec.defstruct(f"{name}_arguments", list(hints.items()))
+        )
 
-    def arguments(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """Return `raw` (decoded msgpack) as the declared types. Raises: msgspec.ValidationError."""
-        return {name: msgspec.convert(value, self.hints[name]) for name, value in raw.items()}
+    async def answer(self, raw: bytes) -> bytes:
+        """Call with the msgpack arguments in `raw`; return the result as msgpack.
+
+        Raises: msgspec.ValidationError (the arguments do not fit), and what the method raises.
+        """
+        arguments = self._arguments.decode(raw)
+        found = await self.fn(**{n: getattr(arguments, n) for n in arguments.__struct_fields__})
+        return msgspec.msgpack.encode(found)
 
 
 class Endpoint(Generic[T]):

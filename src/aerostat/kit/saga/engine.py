@@ -1,0 +1,317 @@
+"""Runs sagas: forwards while all goes well, backwards when a step fails, on again after a crash.
+
+Sagas of one key (one server) run one after the other, in the order they were started.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from aerostat.kit.clock import Clock
+from aerostat.kit.context import Context
+from aerostat.kit.db.engine import Database, Tx
+from aerostat.kit.errors import BY_CODE, Conflict, DeadlineExceeded, Fault, kind_of
+from aerostat.kit.ids import IdSource
+from aerostat.kit.log import Logger, bound
+from aerostat.kit.saga.saga import Event, Log, Run, Saga, Step
+from aerostat.kit.saga.store import UNFINISHED, Record, State, Store
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+log = Logger("saga")
+
+RETRY_S = (0.1, 5.0)
+"""First and longest wait before a step or an undo is tried again."""
+
+
+class Probe(Protocol):
+    """Stands at every step, for tests: may raise a Fault (the step fails) or `Crash`."""
+
+    async def before(self, saga: str, step: str, undo: bool) -> None: ...
+
+    async def after(self, saga: str, step: str, undo: bool) -> None: ...
+
+    def repeats(self, saga: str, step: str) -> int: ...
+
+
+class Crash(BaseException):
+    """The process dies here: nothing more is recorded."""
+
+
+class Cancelled(Conflict):
+    """The operation was given up for another one."""
+
+    code = "cancelled"
+
+
+@dataclass(slots=True)
+class _Work:
+    saga: Saga[Any]
+    record: Record
+    run: Run[Any]
+
+
+class Engine(Generic[S]):
+    """The sagas of one service. Steps get the service as their first argument."""
+
+    def __init__(
+        self, db: Database, store: Store, sagas: list[Saga[Any]], clock: Clock, ids: IdSource
+    ) -> None:
+        self.store = store
+        self.probe: Probe | None = None
+        self._db, self._clock, self._ids = db, clock, ids
+        self._sagas = {saga.name: saga for saga in sagas}
+        self._service: S | None = None
+        self._queues: dict[str, deque[Record]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._steps: dict[str, asyncio.Task[Any]] = {}
+        self._given_up: set[str] = set()
+
+    async def resume(self, service: S) -> int:
+        """Take up everything that is unfinished; return how many sagas that were."""
+        self._service = service
+        records = await self._db.read(self.store.unfinished)
+        for record in records:
+            self._enqueue(record)
+        return len(records)
+
+    def start(self, tx: Tx, saga: Saga[P], params: P, ctx: Context, key: str) -> str:
+        """Record a saga about `key` in the caller's transaction; it runs once that is durable."""
+        now = self._clock.now()
+        record = Record(
+            id=self._ids(),
+            name=saga.name,
+            key=key,
+            params=msgspec.to_builtins(params),
+            context=_carried(ctx),
+            state=State.RUNNING,
+            log=Log(),
+            created_at=now,
+            deadline_at=now + saga.deadline_s,
+        )
+        self.store.insert(tx, record)
+        tx.after_commit(lambda: self._enqueue(record))
+        return record.id
+
+    def cancel(self, tx: Tx, key: str) -> None:
+        """Make every unfinished saga of `key` turn round, once the transaction is durable."""
+        for record in self.store.unfinished(tx, key):
+            if record.state == State.RUNNING:
+                record.state = State.UNDOING
+                record.fault = _described(Cancelled("The operation was cancelled."))
+                self.store.save(tx, record, self._clock.now())
+                tx.after_commit(lambda id_=record.id: self._give_up(id_))  # type: ignore[misc]
+
+    async def idle(self, key: str | None = None) -> None:
+        """Wait until no saga (of `key`) runs here."""
+        while tasks := [t for k, t in self._tasks.items() if key in (None, k)]:
+            await asyncio.wait(tasks)
+
+    async def close(self) -> None:
+        """Stop where everything is; the next start goes on from there."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _enqueue(self, record: Record) -> None:
+        if self._service is None:  # Not started: resume() will find it.
+            return
+        self._queues.setdefault(record.key, deque()).append(record)
+        if record.key not in self._tasks:
+            task = asyncio.create_task(self._drain(record.key), name=f"saga-{record.key}")
+            self._tasks[record.key] = task
+
+    def _give_up(self, saga_id: str) -> None:
+        self._given_up.add(saga_id)
+        if (step := self._steps.get(saga_id)) is not None:
+            step.cancel()
+
+    async def _drain(self, key: str) -> None:
+        queue = self._queues[key]
+        try:
+            while queue:
+                await self._finish(queue[0])
+                queue.popleft()
+        except Crash:
+            log.warning("saga.crashed", key=key)
+        finally:
+            del self._tasks[key], self._queues[key]
+
+    async def _finish(self, record: Record) -> None:
+        """Drive a saga to its end, from what is recorded if our own bookkeeping fails."""
+        while True:
+            try:
+                await self._drive(record)
+                return
+            except Exception as why:  # The engine: a full disk must not lose an operation.
+                log.error("saga.broke", why=why, saga_id=record.id, wait_s=RETRY_S[1])
+                await asyncio.sleep(RETRY_S[1])
+                record = await self._db.read(self.store.get, record.id)
+
+    async def _drive(self, record: Record) -> None:
+        if record.state not in UNFINISHED:
+            return
+        saga = self._sagas[record.name]
+        params = msgspec.convert(record.params, saga.params)
+        run: Run[Any] = Run(record.id, record.key, params, record.ctx(), record.log)
+        bound.set({"request_id": run.ctx.request_id, "saga_id": record.id, "saga": record.name})
+        work = _Work(saga, record, run)
+        if record.state == State.RUNNING:
+            fault = await self._forward(work)
+            if fault is None:
+                return
+            await self._turn_round(record, fault)
+        await self._backward(work)
+
+    async def _forward(self, work: _Work) -> Fault | None:
+        for step in work.saga.steps:
+            if step.name in work.run.log.results:
+                continue
+            try:
+                await self._step_forward(work, step)
+            except Fault as why:
+                return why
+        return None
+
+    async def _step_forward(self, work: _Work, step: Step[Any, Any]) -> None:
+        record, run = work.record, work.run
+        event = Event(step.name, self._clock.now())
+        run.log.events.append(event)
+        try:
+            result = await self._try(record, step, run)
+            event.finished_at, event.result = self._clock.now(), "Success"
+            run.log.results[step.name] = msgspec.to_builtins(result)
+            if step is work.saga.steps[-1]:
+                record.state = State.DONE
+            await self._db.write(self._save_step, work, step, result)
+        except Fault as why:  # Also when the rows would not have it: a failed step all the same.
+            event.finished_at, event.result = self._clock.now(), "Error"
+            event.message = why.message
+            record.state = State.RUNNING
+            raise
+
+    async def _try(self, record: Record, step: Step[Any, Any], run: Run[Any]) -> Any:
+        """Run a step until it succeeds, fails for good, is given up, or time is over."""
+        wait = RETRY_S[0]
+        while True:
+            if record.id in self._given_up:
+                raise Cancelled("The operation was cancelled.")
+            try:
+                return await self._once(record, step, run)
+            except Fault as why:
+                left = record.deadline_at - self._clock.now()
+                if not why.retryable or left <= 0:
+                    raise
+                log.info("saga.retry", step=step.name, reason=why.message, wait_s=wait)
+                await asyncio.sleep(min(wait, left))
+                wait = min(wait * 2, RETRY_S[1])
+
+    async def _once(self, record: Record, step: Step[Any, Any], run: Run[Any]) -> Any:
+        left = max(0.0, record.deadline_at - self._clock.now())
+        task = asyncio.ensure_future(self._act(record, step, run))
+        self._steps[record.id] = task
+        try:
+            async with asyncio.timeout(left):
+                return await task
+        except TimeoutError as why:
+            raise DeadlineExceeded(f"{step.name} took too long.") from why
+        except asyncio.CancelledError:
+            if record.id in self._given_up:
+                raise Cancelled("The operation was cancelled.") from None
+            raise
+        finally:
+            self._steps.pop(record.id, None)
+
+    async def _act(self, record: Record, step: Step[Any, Any], run: Run[Any]) -> Any:
+        probe = self.probe
+        try:
+            if probe is not None:
+                await probe.before(record.name, step.name, False)
+            for _ in range(probe.repeats(record.name, step.name) if probe else 1):
+                result = await step.fn(self._service, run)
+            if probe is not None:
+                await probe.after(record.name, step.name, False)
+            return result
+        except Fault:
+            raise
+        except Exception as why:  # The engine: a bug in a step undoes the saga, it hangs nothing.
+            log.error("saga.step_broke", why=why, step=step.name)
+            raise Fault("An unexpected error occurred.", detail=repr(why)) from why
+
+    def _save_step(self, tx: Tx, work: _Work, step: Step[Any, Any], result: Any) -> None:
+        if self.store.get(tx, work.record.id).state == State.UNDOING:
+            raise Cancelled("The operation was cancelled.")
+        if step.record_fn is not None:
+            step.record_fn(tx, work.run, result)
+        if work.record.state == State.DONE and work.saga.succeeded_fn is not None:
+            work.saga.succeeded_fn(tx, work.run)
+        self.store.save(tx, work.record, self._clock.now())
+
+    async def _turn_round(self, record: Record, fault: Fault) -> None:
+        log.info("saga.undoing", reason=fault.message, code=fault.code, detail=fault.detail)
+        record.state = State.UNDOING
+        record.fault = _described(fault)
+        await self._db.write(self.store.save, record, self._clock.now())
+
+    async def _backward(self, work: _Work) -> None:
+        log_ = work.run.log
+        finished = [s for s in work.saga.steps if s.name in log_.results]
+        # The step after them is undone too: it may have done half its work.
+        for step in reversed(work.saga.steps[: len(finished) + 1]):
+            if step.name not in log_.undone:
+                if step.undo_fn is not None:
+                    await self._undo(work.record, step, work.run)
+                log_.undone.append(step.name)
+        work.record.state = State.FAILED
+        await self._db.write(self._save_failed, work)
+        self._given_up.discard(work.record.id)
+
+    async def _undo(self, record: Record, step: Step[Any, Any], run: Run[Any]) -> None:
+        assert step.undo_fn is not None
+        wait, probe = RETRY_S[0], self.probe
+        while True:
+            try:
+                if probe is not None:
+                    await probe.before(record.name, step.name, True)
+                for _ in range(probe.repeats(record.name, step.name) if probe else 1):
+                    await step.undo_fn(self._service, run)
+                if probe is not None:
+                    await probe.after(record.name, step.name, True)
+                return
+            except Exception as why:  # The engine: an undo is tried until it succeeds.
+                log.error("saga.undo_failed", why=why, step=step.name, wait_s=wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_S[1])
+
+    def _save_failed(self, tx: Tx, work: _Work) -> None:
+        if work.saga.failed_fn is not None:
+            work.saga.failed_fn(tx, work.run, fault_of(work.record))
+        self.store.save(tx, work.record, self._clock.now())
+
+
+def fault_of(record: Record) -> Fault:
+    """Return why a saga was undone."""
+    said = record.fault or {}
+    kind = BY_CODE.get(said.get("kind", ""), Fault)
+    return kind(said.get("message", ""), code=said.get("code"), detail=said.get("detail", ""))
+
+
+def _described(fault: Fault) -> dict[str, str]:
+    return {
+        "kind": kind_of(fault),
+        "code": fault.code,
+        "message": fault.message,
+        "detail": fault.detail,
+    }
+
+
+def _carried(ctx: Context) -> dict[str, Any]:
+    carried: dict[str, Any] = msgspec.to_builtins(ctx)
+    carried["token"] = ""  # A saga acts for itself; a stored token would be a stored secret.
+    carried["roles"] = list(ctx.roles)
+    return carried
