@@ -88,7 +88,8 @@ class Store(Generic[R]):
     def _condition(self, wanted: Filter) -> ColumnElement[bool]:
         column: ColumnElement[Any] = self.table.c[wanted.field]
         if wanted.how == "equals":
-            return column == wanted.value
+            same: ColumnElement[bool] = column == wanted.value
+            return same
         value = str(wanted.value)
         if wanted.how.startswith("i"):
             column, value = func.lower(column), value.lower()

@@ -1,0 +1,126 @@
+"""Unified limits: registered defaults and what projects and domains have instead."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import BadRequest, Conflict, Forbidden, NotFound
+from aerostat.services.keystone.db import stores, tables
+from aerostat.services.keystone.domain import nouns
+from aerostat.services.keystone.model.limits import Limit, RegisteredLimit
+from aerostat.services.keystone.runtime import Keystone
+
+L = tables.limits.c
+D = tables.registered_limits.c
+
+
+def _parts(tx: Tx, service_id: str, region_id: str) -> None:
+    try:
+        nouns.services.must(tx, service_id)
+        if region_id:
+            nouns.regions.must(tx, region_id)
+    except NotFound as why:
+        raise BadRequest(why.message) from why
+
+
+async def register(
+    keystone: Keystone, items: Sequence[RegisteredLimit]
+) -> Sequence[RegisteredLimit]:
+    """Store registered limits, all or none. Raises: Conflict, BadRequest."""
+
+    def write(tx: Tx) -> None:
+        for item in items:
+            _parts(tx, item.service_id, item.region_id)
+            _unique_default(tx, item)
+            stores.registered_limits.insert(tx, item)
+
+    await keystone.db.write(write)
+    return items
+
+
+def _unique_default(tx: Tx, item: RegisteredLimit) -> None:
+    nouns.registered_limits.unique(
+        tx,
+        item.id,
+        "",
+        D.service_id == item.service_id,
+        D.region_id == item.region_id,
+        D.resource_name == item.resource_name,
+    )
+
+
+async def change_default(
+    keystone: Keystone, limit_id: str, changes: dict[str, Any]
+) -> RegisteredLimit:
+    """Change a registered limit. Raises: NotFound, Forbidden (in use), Conflict."""
+
+    def write(tx: Tx) -> RegisteredLimit:
+        before = nouns.registered_limits.must(tx, limit_id)
+        if changes.keys() & {"service_id", "region_id", "resource_name"}:
+            _unused(tx, before)
+        item = nouns.changed(before, changes)
+        _parts(tx, item.service_id, item.region_id)
+        _unique_default(tx, item)
+        stores.registered_limits.update(tx, item)
+        return item
+
+    return await keystone.db.write(write)
+
+
+async def unregister(keystone: Keystone, limit_id: str) -> None:
+    """Delete a registered limit. Raises: NotFound, Forbidden (in use)."""
+
+    def write(tx: Tx) -> None:
+        _unused(tx, nouns.registered_limits.must(tx, limit_id))
+        stores.registered_limits.delete(tx, D.id == limit_id)
+
+    await keystone.db.write(write)
+
+
+def _unused(tx: Tx, item: RegisteredLimit) -> None:
+    users = stores.limits.first(
+        tx,
+        L.service_id == item.service_id,
+        L.region_id == item.region_id,
+        L.resource_name == item.resource_name,
+    )
+    if users is not None:
+        raise Forbidden(
+            f"Unable to update or delete registered limit {item.id} because there are project "
+            "limits associated with it."
+        )
+
+
+async def create(keystone: Keystone, items: Sequence[Limit]) -> Sequence[Limit]:
+    """Store limits, all or none. Raises: Conflict, BadRequest (nothing registered)."""
+
+    def write(tx: Tx) -> None:
+        for item in items:
+            _check(tx, item)
+            stores.limits.insert(tx, item)
+
+    await keystone.db.write(write)
+    return items
+
+
+def _check(tx: Tx, item: Limit) -> None:
+    _parts(tx, item.service_id, item.region_id)
+    try:
+        (nouns.projects if item.project_id else nouns.domains).must(
+            tx, item.project_id or item.domain_id
+        )
+    except NotFound as why:
+        raise BadRequest(why.message) from why
+    same = (D.service_id == item.service_id, D.resource_name == item.resource_name)
+    if stores.registered_limits.first(tx, *same, D.region_id == item.region_id) is None:
+        raise BadRequest("There is no registered limit for this limit.")
+    other = stores.limits.first(
+        tx,
+        L.project_id == item.project_id,
+        L.domain_id == item.domain_id,
+        L.service_id == item.service_id,
+        L.region_id == item.region_id,
+        L.resource_name == item.resource_name,
+    )
+    if other is not None:
+        raise Conflict("Conflict occurred attempting to store limit - Duplicate entry.")

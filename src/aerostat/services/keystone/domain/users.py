@@ -1,0 +1,184 @@
+"""Users: who can be let in."""
+
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import select
+
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import BadRequest, Unauthorized
+from aerostat.services.keystone.db import assignments, stores, tables
+from aerostat.services.keystone.db.store import Listing
+from aerostat.services.keystone.domain import nouns, revocation
+from aerostat.services.keystone.model.actors import Group, Membership, Project, User
+from aerostat.services.keystone.model.revocations import USER
+from aerostat.services.keystone.runtime import Keystone
+
+C = tables.users.c
+
+
+async def create(keystone: Keystone, user: User, password: str | None) -> User:
+    """Store a new user. Raises: Conflict, NotFound (its domain)."""
+    if password is not None:
+        user = replace(user, password_hash=await keystone.hasher.hash(password))
+    return await keystone.change(_insert, user)
+
+
+def _insert(tx: Tx, user: User) -> User:
+    domain = nouns.domains.must(tx, user.domain_id)
+    if not domain.is_domain:
+        raise nouns.domains.missing(user.domain_id)
+    _unique(tx, user)
+    stores.users.insert(tx, user)
+    return user
+
+
+def _unique(tx: Tx, user: User) -> None:
+    detail = f" found with name {user.name} at domain ID {user.domain_id}"
+    nouns.users.unique(tx, user.id, detail, C.domain_id == user.domain_id, C.name == user.name)
+
+
+async def update(keystone: Keystone, user_id: str, changes: dict[str, Any]) -> User:
+    """Change a user; a new password or being disabled ends every token.
+
+    Raises: Conflict, NotFound, BadRequest (another domain).
+    """
+    password = changes.pop("password", None)
+    if password is not None:
+        changes["password_hash"] = await keystone.hasher.hash(password)
+
+    def write(tx: Tx) -> User:
+        before = nouns.users.must(tx, user_id)
+        if changes.get("domain_id", before.domain_id) != before.domain_id:
+            raise BadRequest("Cannot change Domain ID.", field="domain_id")
+        user = nouns.changed(before, changes)
+        _unique(tx, user)
+        stores.users.update(tx, user)
+        if "password_hash" in changes or (before.enabled and not user.enabled):
+            revocation.record(keystone, tx, USER, user_id)
+        return user
+
+    return await keystone.change(write)
+
+
+async def change_password(keystone: Keystone, user_id: str, original: str, new: str) -> None:
+    """Let a user choose a new password. Raises: Unauthorized (wrong old one)."""
+    user = await nouns.look(keystone, nouns.users, user_id)
+    right = await keystone.hasher.verify(original, user.password_hash if user else "")
+    if user is None or not right or not user.enabled:
+        raise Unauthorized("The request you have made requires authentication.")
+    await update(keystone, user_id, {"password": new})
+
+
+async def delete(keystone: Keystone, user_id: str) -> None:
+    """Delete a user and all that is the user's. Raises: NotFound."""
+
+    def write(tx: Tx) -> None:
+        nouns.users.must(tx, user_id)
+        purge(keystone, tx, user_id)
+
+    await keystone.change(write)
+
+
+def purge(keystone: Keystone, tx: Tx, user_id: str) -> None:
+    """Delete a user with everything that hangs on it."""
+    assignments.forget_actor(tx, "user", user_id)
+    for table in (
+        tables.memberships,
+        tables.credentials,
+        tables.application_credentials,
+        tables.access_rules,
+    ):
+        tx.run(sql_delete(table).where(table.c.user_id == user_id))
+    trusts = tables.trusts
+    mine = (trusts.c.trustor_user_id == user_id) | (trusts.c.trustee_user_id == user_id)
+    tx.run(sql_delete(trusts).where(mine))
+    stores.users.delete(tx, C.id == user_id)
+    revocation.record(keystone, tx, USER, user_id)
+
+
+async def groups(keystone: Keystone, user_id: str, listing: Listing) -> list[Group]:
+    """Return the groups of a user. Raises: NotFound."""
+
+    def read(tx: Tx) -> list[Group]:
+        nouns.users.must(tx, user_id)
+        ids = assignments.group_ids(tx, user_id)
+        return stores.groups.page(tx, listing, tables.groups.c.id.in_(ids))
+
+    return await keystone.db.read(read)
+
+
+async def projects(keystone: Keystone, user_id: str, listing: Listing) -> list[Project]:
+    """Return the enabled projects on which a user has a role, inherited ones too."""
+
+    def read(tx: Tx) -> list[Project]:
+        nouns.users.must(tx, user_id)
+        return projects_of(tx, user_id, listing)
+
+    return await keystone.db.read(read)
+
+
+def projects_of(tx: Tx, user_id: str, listing: Listing) -> list[Project]:
+    """Return the projects on which a user has a role."""
+    held = assignments.of_user(tx, user_id)
+    ids = {a.target_id for a in held if a.target_kind == "project" and not a.inherited}
+    tops = {a.target_id for a in held if a.inherited}
+    while tops:  # Everything below an inherited assignment.
+        c = tables.projects.c
+        below = {r[0] for r in tx.all(select(c.id).where(c.parent_id.in_(tops)))} - ids
+        ids |= below
+        tops = below
+    mine = tables.projects.c.id.in_(ids)
+    return stores.projects.page(tx, listing, mine, tables.projects.c.is_domain.is_(False))
+
+
+def domains_of(tx: Tx, user_id: str) -> list[Project]:
+    """Return the domains on which a user has a role."""
+    held = assignments.of_user(tx, user_id)
+    ids = [a.target_id for a in held if a.target_kind == "domain" and not a.inherited]
+    return stores.projects.among(tx, ids)
+
+
+async def add_to_group(keystone: Keystone, group_id: str, user_id: str) -> None:
+    """Make a user a member; fine if it is one. Raises: NotFound."""
+
+    def write(tx: Tx) -> None:
+        nouns.groups.must(tx, group_id)
+        nouns.users.must(tx, user_id)
+        if stores.memberships.get(tx, user_id, group_id) is None:
+            stores.memberships.insert(tx, Membership(user_id, group_id))
+
+    await keystone.change(write)
+
+
+async def remove_from_group(keystone: Keystone, group_id: str, user_id: str) -> None:
+    """End a membership. Raises: NotFound."""
+
+    def write(tx: Tx) -> None:
+        is_member(tx, group_id, user_id)
+        m = tables.memberships.c
+        stores.memberships.delete(tx, m.user_id == user_id, m.group_id == group_id)
+        revocation.record(keystone, tx, USER, user_id)
+
+    await keystone.change(write)
+
+
+def is_member(tx: Tx, group_id: str, user_id: str) -> None:
+    """Raises: NotFound, unless the user is in the group."""
+    nouns.groups.must(tx, group_id)
+    nouns.users.must(tx, user_id)
+    if stores.memberships.get(tx, user_id, group_id) is None:
+        raise nouns.users.missing(f"{user_id} in group {group_id}")
+
+
+async def in_group(keystone: Keystone, group_id: str, listing: Listing) -> list[User]:
+    """Return the members of a group. Raises: NotFound."""
+
+    def read(tx: Tx) -> list[User]:
+        nouns.groups.must(tx, group_id)
+        m = tables.memberships.c
+        ids = select(m.user_id).where(m.group_id == group_id)
+        return stores.users.page(tx, listing, C.id.in_(ids))
+
+    return await keystone.db.read(read)
