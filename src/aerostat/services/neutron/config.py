@@ -1,6 +1,6 @@
 """Every setting of neutron, with upstream's option names where the meaning is the same."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
@@ -28,9 +28,9 @@ class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     tag: str = "aerostat"
     local_ip: str = "127.0.0.1"
     vxlan_port: int = 4789
-    bridge_mappings: dict[str, str] = {"public": "br-ex"}
+    bridge_mappings: dict[str, str] = field(default_factory=lambda: {"public": "br-ex"})
     physical_interface_mappings: dict[str, str] = {}
-    own_bridges: list[str] = ["br-ex"]
+    own_bridges: list[str] = field(default_factory=lambda: ["br-ex"])
     dns_servers: list[str] = []
     dns_domain: str = "openstacklocal"
     dhcp_lease_duration_s: int = 86400

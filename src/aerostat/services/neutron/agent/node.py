@@ -104,9 +104,10 @@ class NetworkAgent:
             try:
                 await self._run()
                 pause = RETRY_S
-            except (Fault, OSError) as why:
+            except Exception as why:  # the loop is this agent's edge: it must go on
+                expected = isinstance(why, Fault | OSError)
                 self._failed = {"run": str(why)}
-                log.warning("agent.run_failed", reason=str(why), retry_s=pause)
+                log.error("agent.run_failed", why=None if expected else why, reason=str(why))
                 await self._finished()
                 await self._wait(pause)
                 pause = min(pause * 2, RETRY_MAX_S)

@@ -11,7 +11,7 @@ from aerostat.services.neutron.config import NetworkAgentConfig
 from aerostat.services.neutron.drivers.linuxbridge import nft
 from aerostat.services.neutron.drivers.linuxbridge.netlink import Links, write_sysctl
 from aerostat.services.neutron.drivers.linuxbridge.nft import Script
-from aerostat.services.neutron.model.wanted import RouterPort, RouterWanted
+from aerostat.services.neutron.model.wanted import FloatingWanted, RouterPort, RouterWanted
 
 METADATA_PORT = 9697
 STATIC = 4
@@ -97,8 +97,8 @@ def nat_script(router: RouterWanted, config: NetworkAgentConfig) -> Script:
     lines_in = [
         f'iifname "qr-*" ip daddr 169.254.169.254 tcp dport 80 redirect to :{METADATA_PORT}'
     ]
-    lines_in += [f"ip daddr {f.floating} dnat to {f.fixed}" for f in _sorted(router)]
-    lines_own = [f"ip daddr {f.floating} dnat to {f.fixed}" for f in _sorted(router)]
+    lines_in += [f"ip daddr {f.floating} dnat ip to {f.fixed}" for f in _sorted(router)]
+    lines_own = [f"ip daddr {f.floating} dnat ip to {f.fixed}" for f in _sorted(router)]
     body = (
         "chain prerouting {\ntype nat hook prerouting priority -100; policy accept;\n"
         + "\n".join(lines_in)
@@ -107,12 +107,12 @@ def nat_script(router: RouterWanted, config: NetworkAgentConfig) -> Script:
         + "\n}\nchain postrouting {\ntype nat hook postrouting priority 100; policy accept;\n"
         + "\n".join(_source_nat(router))
         + "\n}\nchain input {\ntype filter hook input priority 0; policy accept;\n"
-        + f"tcp dport {METADATA_PORT} ct status != dnat drop\n}}"
+        + f"tcp dport {METADATA_PORT} ct status dnat accept\ntcp dport {METADATA_PORT} drop\n}}"
     )
     return Script([("inet", config.tag + "_nat", body)])
 
 
-def _sorted(router: RouterWanted) -> list[Any]:
+def _sorted(router: RouterWanted) -> list[FloatingWanted]:
     return sorted(router.floating, key=lambda f: f.floating)
 
 
@@ -121,11 +121,13 @@ def _source_nat(router: RouterWanted) -> list[str]:
         return []
     device = "qg-" + router.gateway.id[:11]
     own = next((a.ip for a in router.gateway.addresses if ":" not in a.ip), None)
-    lines = ['iifname "qr-*" oifname "qr-*" ct status != dnat accept']
-    lines += [f'iifname != "qg-*" ip saddr {f.fixed} snat to {f.floating}' for f in _sorted(router)]
+    lines = []
+    for pair in _sorted(router):
+        to = f"ip saddr {pair.fixed} snat ip to {pair.floating}"
+        lines += [f'oifname "{device}" {to}', f'iifname "qr-*" oifname "qr-*" ct status dnat {to}']
     if own and router.enable_snat:
-        lines.append(f'oifname "{device}" iifname "qr-*" meta nfproto ipv4 snat to {own}')
-        lines.append(f'oifname "qr-*" iifname "qr-*" ct status dnat snat to {own}')
+        lines.append(f'oifname "{device}" iifname "qr-*" meta nfproto ipv4 snat ip to {own}')
+        lines.append(f'oifname "qr-*" iifname "qr-*" ct status dnat snat ip to {own}')
     return lines
 
 

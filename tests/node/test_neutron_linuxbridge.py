@@ -1,0 +1,353 @@
+"""The Linux bridge data plane on real bridges, namespaces and filters, with pseudo guests."""
+
+import asyncio
+import json
+import secrets
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from aerostat.contracts.compute import MetadataReply
+from aerostat.kit.bus.embedded import EmbeddedBus
+from aerostat.services.neutron.agent.endpoint import AgentReport, MetadataRequest, network_control
+from aerostat.services.neutron.agent.node import NetworkAgent
+from aerostat.services.neutron.config import NetworkAgentConfig
+from aerostat.services.neutron.drivers.linuxbridge.driver import LinuxBridge
+from aerostat.services.neutron.model.wanted import (
+    Address,
+    DhcpHost,
+    DhcpSubnet,
+    DhcpWanted,
+    FloatingWanted,
+    NetworkWanted,
+    PortWanted,
+    RouterPort,
+    RouterWanted,
+    RuleWanted,
+    SecurityGroupWanted,
+    Wanted,
+    bridge_name,
+    tap_name,
+)
+
+pytestmark = pytest.mark.root
+
+
+def run(*args: str, ok: bool = True) -> str:
+    done = subprocess.run(args, capture_output=True, text=True, timeout=10, check=False)
+    if ok and done.returncode:
+        raise AssertionError(f"{args}: {done.stdout}{done.stderr}")
+    return done.stdout if done.returncode == 0 else ""
+
+
+def inside(namespace: str, *args: str, ok: bool = True) -> str:
+    return run("ip", "netns", "exec", namespace, *args, ok=ok)
+
+
+def works(namespace: str, *args: str) -> bool:
+    command = ["ip", "netns", "exec", namespace, *args]
+    return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
+
+
+def mac() -> str:
+    return "fa:16:3e:" + ":".join(secrets.token_hex(1) for _ in range(3))
+
+
+class World:
+    """One tenant network with two guests, a router and an external network on an own bridge."""
+
+    def __init__(self, directory: Path) -> None:
+        self.tag = "t" + secrets.token_hex(3)
+        self.octet = secrets.randbelow(200) + 20
+        self.config = NetworkAgentConfig(
+            state_dir=str(directory),
+            tag=self.tag,
+            bridge_mappings={"public": "x" + self.tag},
+            own_bridges=["x" + self.tag],
+        )
+        self.net, self.ext, self.group = (str(uuid.uuid4()) for _ in range(3))
+        self.router, self.dhcp_port = str(uuid.uuid4()), str(uuid.uuid4())
+        self.subnet = str(uuid.uuid4())
+        self.guests = [self._guest(n) for n in (1, 2)]
+        self.guest_namespaces = [f"g{n}-{self.tag}" for n in (1, 2)]
+        self.qr, self.qg = (
+            RouterPort(
+                str(uuid.uuid4()),
+                self.net,
+                mac(),
+                bridge_name(self.net),
+                1450,
+                [Address("10.77.0.1", 24)],
+            ),
+            RouterPort(
+                str(uuid.uuid4()),
+                self.ext,
+                mac(),
+                "x" + self.tag,
+                1500,
+                [Address(self.public(2), 24)],
+            ),
+        )
+
+    def public(self, last: int) -> str:
+        return f"172.25.{self.octet}.{last}"
+
+    def _guest(self, number: int) -> PortWanted:
+        port_id = str(uuid.uuid4())
+        return PortWanted(
+            port_id,
+            self.net,
+            mac(),
+            tap_name(port_id),
+            bridge_name(self.net),
+            1450,
+            [Address(f"10.77.0.{10 + number}", 24)],
+            security_groups=[self.group],
+        )
+
+    def wanted(self, rules: list[RuleWanted], revision: int = 1) -> Wanted:
+        net = NetworkWanted(
+            self.net,
+            "vxlan",
+            bridge_name(self.net),
+            1450,
+            None,
+            500000 + self.octet,
+            ["10.250.0.9"],
+            [("fa:16:3e:99:99:99", "10.250.0.9")],
+        )
+        ext = NetworkWanted(
+            self.ext,
+            "flat",
+            "x" + self.tag,
+            1500,
+            "public",
+            host_addresses=[Address(self.public(1), 24)],
+        )
+        subnet = DhcpSubnet(self.subnet, "10.77.0.0/24", 4, "10.77.0.1", ["9.9.9.9"])
+        hosts = [
+            DhcpHost(g.id, g.mac, g.addresses[0].ip, f"guest-{n}", self.subnet)
+            for n, g in enumerate(self.guests, 1)
+        ]
+        dhcp = DhcpWanted(
+            self.net,
+            self.dhcp_port,
+            "fa:16:3e:00:00:05",
+            bridge_name(self.net),
+            1450,
+            [Address("10.77.0.2", 24)],
+            [subnet],
+            hosts,
+        )
+        router = RouterWanted(
+            self.router,
+            [self.qr],
+            self.qg,
+            [self.public(1)],
+            floating=[FloatingWanted(self.public(10), "10.77.0.11")],
+        )
+        groups = [SecurityGroupWanted(self.group, rules)]
+        members = {self.group: [a.ip for g in self.guests for a in g.addresses]}
+        return Wanted("h", revision, [net, ext], self.guests, groups, members, [dhcp], [router])
+
+    def plug(self) -> None:
+        """Do what a hypervisor does: make the taps and put them on the bridge."""
+        for guest, namespace in zip(self.guests, self.guest_namespaces, strict=True):
+            run("ip", "netns", "add", namespace)
+            run("ip", "link", "add", guest.tap, "type", "veth", "peer", "eth0", "netns", namespace)
+            inside(namespace, "ip", "link", "set", "eth0", "address", guest.mac, "up")
+            inside(namespace, "ip", "link", "set", "lo", "up")
+            run("ip", "link", "set", guest.tap, "master", guest.bridge, "up")
+
+    def configure(self) -> None:
+        for guest, namespace in zip(self.guests, self.guest_namespaces, strict=True):
+            cidr = guest.addresses[0].cidr
+            inside(namespace, "ip", "addr", "replace", cidr, "dev", "eth0")
+            inside(namespace, "ip", "route", "replace", "default", "via", "10.77.0.1")
+
+    def clean(self) -> None:
+        for namespace in self.guest_namespaces:
+            run("ip", "netns", "del", namespace, ok=False)
+        LinuxBridge(self.config).purge()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.clean()
+
+
+EGRESS = RuleWanted("egress", "IPv4")
+SSH = RuleWanted("ingress", "IPv4", 6, 22, 22)
+PING = RuleWanted("ingress", "IPv4", 1)
+
+
+def ping(namespace: str, address: str) -> bool:
+    return works(namespace, "ping", "-c1", "-W1", address)
+
+
+def test_second_run_and_restart_change_nothing(world: World) -> None:
+    wanted = world.wanted([EGRESS, PING])
+    plane = LinuxBridge(world.config)
+    first = plane.sync(wanted)
+    assert first.failed == {} and first.changes and first.plugged == []
+    assert plane.sync(wanted).changes == []
+    world.plug()
+    third = plane.sync(wanted)
+    assert sorted(third.plugged) == sorted(p.id for p in world.guests)
+    fourth = LinuxBridge(world.config).sync(wanted)
+    assert fourth.changes == [] and fourth.failed == {}
+
+
+def test_removal_leaves_nothing(world: World) -> None:
+    before = _everything()
+    plane = LinuxBridge(world.config)
+    plane.sync(world.wanted([EGRESS]))
+    assert _everything() != before
+    plane.purge()
+    assert _everything() - before == set()
+
+
+def _everything() -> set[str]:
+    links = {link["ifname"] for link in json.loads(run("ip", "-j", "link"))}
+    spaces = {line.split()[0] for line in run("ip", "netns").splitlines()}
+    return links | spaces | set(run("nft", "list", "tables").splitlines())
+
+
+def test_dhcp_gives_the_address(world: World, tmp_path: Path) -> None:
+    LinuxBridge(world.config).sync(world.wanted([EGRESS]))
+    world.plug()
+    script = tmp_path / "udhcpc"
+    script.write_text("#!/bin/sh\nenv > " + str(tmp_path / "lease") + "\n")
+    script.chmod(0o755)
+    inside(
+        world.guest_namespaces[0],
+        "busybox",
+        "udhcpc",
+        "-i",
+        "eth0",
+        "-n",
+        "-q",
+        "-f",
+        "-t",
+        "5",
+        "-T",
+        "1",
+        "-O",
+        "mtu",
+        "-s",
+        str(script),
+    )
+    lease = dict(
+        line.split("=", 1) for line in (tmp_path / "lease").read_text().splitlines() if "=" in line
+    )
+    assert lease["ip"] == "10.77.0.11" and lease["router"] == "10.77.0.1"
+    assert lease["dns"] == "9.9.9.9" and lease["mtu"] == "1450"
+    assert lease["hostname"] == "guest-1"
+
+
+def test_security_groups_are_stateful_and_stop_spoofing(world: World) -> None:
+    plane = LinuxBridge(world.config)
+    plane.sync(world.wanted([EGRESS]))
+    world.plug()
+    world.configure()
+    one, two = world.guest_namespaces
+    assert ping(one, "10.77.0.1")
+    assert not ping(one, "10.77.0.12")
+    plane.sync(world.wanted([EGRESS, PING]))
+    assert ping(one, "10.77.0.12") and ping(two, "10.77.0.11")
+    inside(one, "ip", "addr", "add", "10.77.0.99/24", "dev", "eth0")
+    assert not works(one, "ping", "-c1", "-W1", "-I", "10.77.0.99", "10.77.0.12")
+    assert not works(one, "arping", "-c1", "-w1", "-I", "eth0", "-s", "10.77.0.99", "10.77.0.12")
+    assert works(one, "arping", "-c1", "-w2", "-I", "eth0", "-s", "10.77.0.11", "10.77.0.12")
+    inside(one, "ip", "link", "set", "eth0", "address", "fa:16:3e:00:00:66")
+    assert not ping(one, "10.77.0.12")
+    inside(one, "ip", "link", "set", "eth0", "address", world.guests[0].mac)
+    remote = RuleWanted("ingress", "IPv4", remote_group=world.group)
+    plane.sync(world.wanted([EGRESS, remote]))
+    assert ping(one, "10.77.0.12")
+    assert plane.sync(world.wanted([EGRESS, remote])).changes == []
+    plane.sync(world.wanted([PING]))
+    assert not ping(one, "10.77.0.12")
+
+
+def test_router_snat_and_floating_address(world: World) -> None:
+    plane = LinuxBridge(world.config)
+    assert plane.sync(world.wanted([EGRESS])).failed == {}
+    world.plug()
+    world.configure()
+    assert ping(world.guest_namespaces[1], world.public(1))
+    assert not _host_ping(world.public(10))
+    plane.sync(world.wanted([EGRESS, PING]))
+    assert _host_ping(world.public(10))
+    assert ping(world.guest_namespaces[1], world.public(10))
+    without = world.wanted([EGRESS, PING])
+    without = msgspec.structs.replace(
+        without, routers=[msgspec.structs.replace(without.routers[0], floating=[])]
+    )
+    plane.sync(without)
+    assert not _host_ping(world.public(10))
+
+
+def _host_ping(address: str) -> bool:
+    done = subprocess.run(["ping", "-c1", "-W1", address], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+class Control:
+    """neutron-server in a page."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.state = wanted
+        self.requests: list[MetadataRequest] = []
+        self.up: list[str] = []
+
+    async def wanted(self, *, host: str) -> Wanted:
+        return self.state
+
+    async def report(self, *, host: str, agents: list[AgentReport], ports_up: list[str]) -> None:
+        self.up = ports_up
+
+    async def metadata(self, *, host: str, request: MetadataRequest) -> MetadataReply:
+        self.requests.append(request)
+        return MetadataReply(200, "text/plain", request.path.encode())
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - a condition of the machine
+            await asyncio.sleep(0.02)
+
+
+async def test_agent_wires_reports_and_serves_metadata(world: World) -> None:
+    bus, control = EmbeddedBus(), Control(world.wanted([EGRESS]))
+    network_control.serve(bus, control)
+    agent = NetworkAgent(bus, "h", world.config)
+    await agent.start()
+    try:
+        await agent.ensure(port_ids=[g.id for g in world.guests], revision=1)
+        await asyncio.to_thread(world.plug)
+        await until(lambda: len(control.up) == 2)
+        await asyncio.to_thread(world.configure)
+        await until(lambda: bool(agent._metadata.namespaces()))
+        one = world.guest_namespaces[0]
+        body = await asyncio.to_thread(
+            inside, one, "busybox", "wget", "-qO-", "http://169.254.169.254/via-router"
+        )
+        assert body == "/via-router"
+        assert control.requests[-1].router_id == world.router
+        assert control.requests[-1].address == "10.77.0.11"
+        await asyncio.to_thread(
+            inside, one, "ip", "route", "add", "169.254.169.254/32", "via", "10.77.0.2"
+        )
+        body = await asyncio.to_thread(
+            inside, one, "busybox", "wget", "-qO-", "http://169.254.169.254/isolated"
+        )
+        assert body == "/isolated" and control.requests[-1].network_id == world.net
+    finally:
+        await agent.close()
