@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Executable, Row
+from sqlalchemy import Connection, Executable
 
 T = TypeVar("T")
 Params = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -27,11 +27,11 @@ class Tx:
         """Execute and return how many rows were changed."""
         return self._conn.execute(stmt, params).rowcount
 
-    def all(self, stmt: Executable, params: Params = None) -> Sequence[Row[Any]]:
+    def all(self, stmt: Executable, params: Params = None) -> Sequence[Any]:
         """Return every row."""
         return self._conn.execute(stmt, params).all()
 
-    def first(self, stmt: Executable, params: Params = None) -> Row[Any] | None:
+    def first(self, stmt: Executable, params: Params = None) -> Any:
         """Return the first row, or None."""
         return self._conn.execute(stmt, params).first()
 

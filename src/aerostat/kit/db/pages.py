@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, false, func, literal, or_
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest
@@ -14,7 +14,7 @@ Sort = Sequence[tuple[ColumnElement[Any], str]]
 
 def page(
     tx: Tx, stmt: Select[Any], sort: Sort, marker: Sequence[Any] | None, limit: int | None
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     """Return the rows of `stmt` after `marker` (its values of the sort columns), `limit` at most.
 
     NULL sorts as the empty string or zero, in both directions and on every dialect.

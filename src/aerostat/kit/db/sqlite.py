@@ -104,11 +104,11 @@ class SqliteDatabase:
         raw.execute("SAVEPOINT job")
         try:
             result = job.fn(tx, *job.args)
+            raw.execute("RELEASE job")
         except Exception as why:
             raw.execute("ROLLBACK TO job")
             raw.execute("RELEASE job")
             return job, tx, None, why
-        raw.execute("RELEASE job")
         return job, tx, result, None
 
 
@@ -150,6 +150,7 @@ def _connect(path: str) -> tuple[Connection, sqlite3.Connection]:
             raw.execute(pragma)
 
     conn = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    conn.begin()  # SQLAlchemy is never to commit: BEGIN and COMMIT are ours.
     raw = conn.connection.dbapi_connection
     assert isinstance(raw, sqlite3.Connection)
     return conn, raw

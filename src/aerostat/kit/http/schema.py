@@ -3,7 +3,7 @@
 import re
 import types
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 import msgspec
 
@@ -13,11 +13,13 @@ from aerostat.kit.http.microversion import Version
 T = TypeVar("T")
 
 
-class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Base of request bodies: keyword fields, unknown ones refused."""
 
 
-class Open(msgspec.Struct, kw_only=True, frozen=True):
+@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
+class Open(msgspec.Struct, kw_only=True):
     """Base of bodies that keep the attributes they do not declare, in `extra`."""
 
     extra: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Float, Index, MetaData, Row, String, Table, insert, select, update
+from sqlalchemy import Column, Float, Index, MetaData, String, Table, insert, select, update
 
 from aerostat.kit.context import Context
 from aerostat.kit.db.columns import Json
@@ -110,9 +110,9 @@ class Store:
         return _records(tx.all(stmt.order_by(self.table.c.created_at.desc())))
 
 
-def _record(row: Row[Any]) -> Record:
+def _record(row: Any) -> Record:
     return msgspec.convert({str(k): v for k, v in row._mapping.items()}, Record)
 
 
-def _records(rows: Sequence[Row[Any]]) -> list[Record]:
+def _records(rows: Sequence[Any]) -> list[Record]:
     return [_record(row) for row in rows]

@@ -1,0 +1,1 @@
+"""placement: who has how much of what, and who holds it."""
