@@ -1,0 +1,134 @@
+"""nova-compute: serves the host's guests over the bus and tells the control plane about them."""
+
+import asyncio
+
+from aerostat.kit.errors import Fault
+from aerostat.kit.log import Logger
+from aerostat.services.nova.agent.endpoint import ComputeControl
+from aerostat.services.nova.agent.guest_locks import GuestLocks
+from aerostat.services.nova.agent.reporting import Reporter
+from aerostat.services.nova.drivers.base import Driver
+from aerostat.services.nova.model.guest import (
+    GuestSpec,
+    GuestState,
+    HostFacts,
+    VncAddress,
+)
+
+log = Logger("nova.compute")
+HEARTBEAT_S = 10.0
+RETRY_S = 1.0
+
+
+class ComputeAgent:
+    """Implements ComputeHost over a driver: one operation at a time on each guest.
+
+    The control plane hears of the host when it starts, when it comes back into reach, and by a
+    heartbeat; it hears of guests as they change.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        driver: Driver,
+        control: ComputeControl,
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self._host, self._driver, self._control = host, driver, control
+        self._heartbeat_s, self._retry_s = heartbeat_s, retry_s
+        self._locks = GuestLocks()
+        self._reporter = Reporter(host, control, self._locks, retry_s=retry_s)
+        self._presence: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Open the driver and announce the host; both go on in the background until they succeed.
+
+        (Not named `start`: that is what ComputeHost calls powering a guest on.)
+        """
+        self._presence = asyncio.create_task(self._stay_present(), name="nova-presence")
+
+    async def close(self) -> None:
+        """Stop reporting and let go of the hypervisor; guests go on running."""
+        if self._presence is not None:
+            self._presence.cancel()
+            await asyncio.gather(self._presence, return_exceptions=True)
+        await self._reporter.close()
+        await self._driver.close()
+
+    async def facts(self) -> HostFacts:
+        return await self._driver.facts()
+
+    async def spawn(self, *, spec: GuestSpec) -> None:
+        async with self._locks.hold(spec.server_id):
+            await self._driver.spawn(spec)
+
+    async def destroy(self, *, server_id: str) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.destroy(server_id)
+            self._reporter.forget(server_id)
+
+    async def start(self, *, server_id: str) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.start(server_id)
+
+    async def stop(self, *, server_id: str, timeout_s: int) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.stop(server_id, timeout_s)
+
+    async def reboot(self, *, server_id: str, hard: bool) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.reboot(server_id, hard)
+
+    async def pause(self, *, server_id: str) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.pause(server_id)
+
+    async def unpause(self, *, server_id: str) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.unpause(server_id)
+
+    async def suspend(self, *, server_id: str) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.suspend(server_id)
+
+    async def resume(self, *, server_id: str) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.resume(server_id)
+
+    async def console_output(self, *, server_id: str, lines: int | None) -> str:
+        return await self._driver.console_output(server_id, lines)
+
+    async def vnc(self, *, server_id: str) -> VncAddress:
+        return await self._driver.vnc(server_id)
+
+    async def guests(self) -> list[GuestState]:
+        return await self._driver.guests()
+
+    async def _stay_present(self) -> None:
+        while not await self._opened():
+            await asyncio.sleep(self._retry_s)
+        while True:
+            try:
+                facts, guests = await self._driver.facts(), await self._driver.guests()
+                await self._control.host_up(facts=facts, guests=guests)
+                log.info("host.up", host=self._host, guests=len(guests))
+                await self._beat()
+            except Fault as why:
+                log.warning("host.unheard", host=self._host, code=why.code, detail=why.detail)
+                await asyncio.sleep(self._retry_s)
+
+    async def _opened(self) -> bool:
+        try:
+            await self._driver.open(self._reporter.report)
+        except Fault as why:
+            log.warning("driver.unavailable", code=why.code, reason=why.message, detail=why.detail)
+            return False
+        return True
+
+    async def _beat(self) -> None:
+        """Send heartbeats until one is not heard. Raises: Fault."""
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            await self._control.heartbeat(host=self._host)

@@ -1,0 +1,76 @@
+"""What nova-compute asks of a hypervisor; every driver passes one and the same test suite."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from aerostat.services.nova.model.guest import (
+    GuestSpec,
+    GuestState,
+    HostFacts,
+    PowerState,
+    VncAddress,
+)
+
+LifecycleSink = Callable[[str, PowerState], None]
+"""Is told (server id, new state); called in the event loop, returns at once."""
+
+
+class NodeIdentity(Struct, frozen=True):
+    """Who this node is: its names for the control plane and its address for the other nodes."""
+
+    host: str
+    hypervisor_hostname: str
+    host_ip: str
+
+
+class Driver(Protocol):
+    """A hypervisor. Every method may be called twice with one effect.
+
+    Raises everywhere: NotFound (no such guest), Conflict (the guest's state does not allow it),
+    Unavailable (the hypervisor is out of reach).
+    """
+
+    async def open(self, sink: LifecycleSink) -> None:
+        """Be ready, and report every change of a guest's state to `sink` from now on."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the hypervisor; guests go on running."""
+        ...
+
+    async def facts(self) -> HostFacts: ...
+
+    async def spawn(self, spec: GuestSpec) -> None:
+        """Make the disks, define and start the guest; one that is there already stays as it is.
+
+        Raises: BadRequest (image or flavor do not fit), NoValidHost (no room for the disks).
+        """
+        ...
+
+    async def destroy(self, server_id: str) -> None:
+        """Leave nothing of the guest on the host, however little of it there is."""
+        ...
+
+    async def start(self, server_id: str) -> None: ...
+
+    async def stop(self, server_id: str, timeout_s: int) -> None: ...
+
+    async def reboot(self, server_id: str, hard: bool) -> None: ...
+
+    async def pause(self, server_id: str) -> None: ...
+
+    async def unpause(self, server_id: str) -> None: ...
+
+    async def suspend(self, server_id: str) -> None: ...
+
+    async def resume(self, server_id: str) -> None: ...
+
+    async def console_output(self, server_id: str, lines: int | None) -> str: ...
+
+    async def vnc(self, server_id: str) -> VncAddress: ...
+
+    async def guests(self) -> list[GuestState]:
+        """Return every guest of this host; NOSTATE for files without a guest."""
+        ...

@@ -1,0 +1,189 @@
+"""A hypervisor without guests: as quick as a dict, for tests, for scale and for benchmarks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from aerostat.kit.errors import Conflict, NotFound
+from aerostat.services.nova.drivers.base import LifecycleSink, NodeIdentity
+from aerostat.services.nova.model.guest import (
+    GuestSpec,
+    GuestState,
+    HostFacts,
+    PowerState,
+    VncAddress,
+)
+
+Hook = Callable[[str, str], Awaitable[None]]
+"""Is awaited with (operation, server id) before the operation; whatever it raises is the result."""
+
+
+class FakeInventory(Struct, frozen=True):
+    """What the host claims to have; by default more than any test uses up."""
+
+    vcpus: int = 1000
+    ram_mib: int = 8_000_000
+    disk_gb: int = 600_000
+
+
+class _Line(Struct, frozen=True):
+    """A line of the journal: a guest has this state, or is gone (None)."""
+
+    server_id: str
+    power_state: PowerState | None
+
+
+class FakeDriver:
+    """Guests are entries of a dict; a journal on disk, if wanted, outlives a killed process."""
+
+    def __init__(
+        self,
+        identity: NodeIdentity,
+        *,
+        inventory: FakeInventory | None = None,
+        journal: Path | None = None,
+        spawn_s: float = 0.0,
+        before: Hook | None = None,
+    ) -> None:
+        self._identity, self._inventory = identity, inventory or FakeInventory()
+        self._journal, self._spawn_s = journal, spawn_s
+        self._sink: LifecycleSink = lambda server_id, state: None
+        self._consoles: dict[str, list[str]] = {}
+        self.states: dict[str, PowerState] = {}
+        self.specs: dict[str, GuestSpec] = {}
+        self.before = before
+
+    async def open(self, sink: LifecycleSink) -> None:
+        self._sink = sink
+        if self._journal is not None and self._journal.exists():
+            self._replay(self._journal)
+
+    async def close(self) -> None:
+        self._sink = lambda server_id, state: None
+
+    async def facts(self) -> HostFacts:
+        return HostFacts(
+            host=self._identity.host,
+            hypervisor_hostname=self._identity.hypervisor_hostname,
+            hypervisor_type="fake",
+            hypervisor_version=1000,
+            host_ip=self._identity.host_ip,
+            vcpus=self._inventory.vcpus,
+            ram_mib=self._inventory.ram_mib,
+            disk_gb=self._inventory.disk_gb,
+            cpu_info={"arch": "x86_64", "model": "fake", "vendor": "fake", "features": []},
+            traits=["COMPUTE_NODE", "HW_CPU_X86_SSE42"],
+        )
+
+    async def spawn(self, spec: GuestSpec) -> None:
+        await self._enter("spawn", spec.server_id)
+        if spec.server_id in self.states:
+            return
+        if self._spawn_s:
+            await asyncio.sleep(self._spawn_s)
+        self.specs[spec.server_id] = spec
+        self._boot(spec.server_id)
+
+    async def destroy(self, server_id: str) -> None:
+        await self._enter("destroy", server_id)
+        if self.states.pop(server_id, None) is not None:
+            self.specs.pop(server_id, None)
+            self._consoles.pop(server_id, None)
+            self._write(server_id, None)
+            self._sink(server_id, PowerState.SHUTDOWN)
+
+    async def start(self, server_id: str) -> None:
+        await self._enter("start", server_id)
+        if self._state(server_id) is not PowerState.RUNNING:
+            self._boot(server_id)
+
+    async def stop(self, server_id: str, timeout_s: int) -> None:
+        await self._enter("stop", server_id)
+        self._move(server_id, PowerState.SHUTDOWN)
+
+    async def reboot(self, server_id: str, hard: bool) -> None:
+        await self._enter("reboot", server_id)
+        self._move(server_id, PowerState.SHUTDOWN)
+        self._boot(server_id)
+
+    async def pause(self, server_id: str) -> None:
+        await self._enter("pause", server_id)
+        self._turn(server_id, PowerState.RUNNING, PowerState.PAUSED)
+
+    async def unpause(self, server_id: str) -> None:
+        await self._enter("unpause", server_id)
+        self._turn(server_id, PowerState.PAUSED, PowerState.RUNNING)
+
+    async def suspend(self, server_id: str) -> None:
+        await self._enter("suspend", server_id)
+        self._turn(server_id, PowerState.RUNNING, PowerState.SUSPENDED)
+
+    async def resume(self, server_id: str) -> None:
+        await self._enter("resume", server_id)
+        self._turn(server_id, PowerState.SUSPENDED, PowerState.RUNNING)
+
+    async def console_output(self, server_id: str, lines: int | None) -> str:
+        self._state(server_id)
+        log = self._consoles.get(server_id, [])
+        return "".join(log if lines is None else log[-lines:] if lines > 0 else [])
+
+    async def vnc(self, server_id: str) -> VncAddress:
+        if self._state(server_id) is not PowerState.RUNNING:
+            raise Conflict("The guest is not running.", code="guest_not_running")
+        return VncAddress(host="127.0.0.1", port=5900)
+
+    async def guests(self) -> list[GuestState]:
+        return [GuestState(server_id=key, power_state=state) for key, state in self.states.items()]
+
+    def crash(self, server_id: str) -> None:
+        """Let the guest go down by itself, as a guest that powers off does."""
+        self._move(server_id, PowerState.SHUTDOWN)
+
+    async def _enter(self, operation: str, server_id: str) -> None:
+        if self.before is not None:
+            await self.before(operation, server_id)
+
+    def _state(self, server_id: str) -> PowerState:
+        if server_id not in self.states:
+            raise NotFound(f"Instance {server_id} could not be found.", code="guest_not_found")
+        return self.states[server_id]
+
+    def _turn(self, server_id: str, old: PowerState, new: PowerState) -> None:
+        if self._state(server_id) not in (old, new):
+            raise Conflict(f"The guest is not {old.value}.", code="guest_state")
+        self._move(server_id, new)
+
+    def _move(self, server_id: str, new: PowerState) -> None:
+        if self._state(server_id) is not new:
+            self._set(server_id, new)
+
+    def _boot(self, server_id: str) -> None:
+        self._consoles[server_id] = ["fake guest\n", f"{server_id} login: \n"]
+        self._set(server_id, PowerState.RUNNING)
+
+    def _set(self, server_id: str, state: PowerState) -> None:
+        self.states[server_id] = state
+        self._write(server_id, state)
+        self._sink(server_id, state)
+
+    def _write(self, server_id: str, state: PowerState | None) -> None:
+        if self._journal is not None:
+            with self._journal.open("ab") as file:
+                file.write(msgspec.json.encode(_Line(server_id, state)) + b"\n")
+
+    def _replay(self, journal: Path) -> None:
+        for raw in journal.read_bytes().splitlines():
+            try:
+                line = msgspec.json.decode(raw, type=_Line)
+            except msgspec.DecodeError:
+                continue  # the last line of a killed process
+            self.states.pop(line.server_id, None)
+            if line.power_state is not None:
+                self.states[line.server_id] = line.power_state
+        kept = [msgspec.json.encode(_Line(key, state)) for key, state in self.states.items()]
+        part = journal.with_suffix(".part")
+        part.write_bytes(b"".join(line + b"\n" for line in kept))
+        part.replace(journal)

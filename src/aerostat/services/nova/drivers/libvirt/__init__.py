@@ -1,0 +1,1 @@
+"""The libvirt driver: QEMU guests under KVM where it works, under TCG elsewhere."""

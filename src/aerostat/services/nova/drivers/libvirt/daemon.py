@@ -1,0 +1,86 @@
+"""Sees to it that a libvirtd answers: the system's own, or one that we start beside no systemd."""
+
+import pwd
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import libvirt
+
+from aerostat.kit.errors import Unavailable
+from aerostat.kit.log import Logger
+
+log = Logger("nova.libvirtd")
+SYSTEM_URI = "qemu:///system"
+START_TIMEOUT_S = 60.0
+POLL_S = 0.05
+CONF = """# Written by aerostat: no polkit, no TCP; only root may speak to it.
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+unix_sock_ro_perms = "0700"
+unix_sock_rw_perms = "0700"
+max_clients = 1000
+"""
+
+
+def ensure_libvirtd(state_dir: Path) -> str:
+    """Return the URI of a libvirtd that answers, started if need be; blocks, may be repeated.
+
+    virtlogd and libvirtd become daemons of their own: they and the guests outlive this process.
+    Raises: Unavailable.
+    """
+    if answers(SYSTEM_URI):
+        return SYSTEM_URI
+    _check_installed()
+    conf = state_dir / "libvirt" / "libvirtd.conf"
+    conf.parent.mkdir(parents=True, exist_ok=True)
+    conf.write_text(CONF)
+    began = time.monotonic()
+    # Each exits badly when another copy holds its pid file: then that copy will answer.
+    _spawn("virtlogd", "-d")
+    output = _spawn("libvirtd", "-d", "-f", str(conf))
+    while not answers(SYSTEM_URI):
+        if time.monotonic() - began > START_TIMEOUT_S:
+            raise Unavailable("libvirtd does not start.", detail=output)
+        time.sleep(POLL_S)
+    log.info("libvirtd.started", took_ms=int((time.monotonic() - began) * 1000))
+    return SYSTEM_URI
+
+
+def answers(uri: str) -> bool:
+    """Tell whether a libvirtd answers at `uri`."""
+    try:
+        libvirt.open(uri).close()
+    except libvirt.libvirtError:
+        return False
+    return True
+
+
+def _check_installed() -> None:
+    missing = [name for name in ("virtlogd", "libvirtd") if not _program(name)]
+    try:
+        pwd.getpwnam("libvirt-qemu")
+    except KeyError:
+        missing.append("user libvirt-qemu")
+    if missing:
+        message = "libvirt is not installed: apt-get install libvirt-daemon-system"
+        raise Unavailable(message, detail=f"missing: {missing}")
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+
+
+def _spawn(name: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [_program(name) or name, *arguments],
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=START_TIMEOUT_S,
+        check=False,
+        start_new_session=True,
+    )
+    return done.stdout.decode(errors="replace")[-1000:]
