@@ -45,9 +45,7 @@ def target(**values: Any) -> dict[str, Any]:
     What is unknown is left out, for a rule must not match it with what a caller has not.
     """
     return {
-        "target." + name.replace("__", ".") if "__" in name else name: value
-        for name, value in values.items()
-        if value not in ("", None, "None")
+        _dotted(name): value for name, value in values.items() if value not in ("", None, "None")
     }
 
 
@@ -246,3 +244,8 @@ CREATE_LIMITS = _identity("create_limits", ADMIN)
 UPDATE_LIMIT = _identity("update_limit", ADMIN)
 DELETE_LIMIT = _identity("delete_limit", ADMIN)
 GET_SECURITY_COMPLIANCE = _identity("get_security_compliance_domain_config", ANYONE)
+
+
+def _dotted(name: str) -> str:
+    path = name.replace("__", ".")
+    return path if path == name or path.startswith("target.") else f"target.{path}"

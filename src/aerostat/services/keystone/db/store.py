@@ -8,24 +8,9 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
 
 from aerostat.kit.db.engine import Tx
+from aerostat.services.keystone.model.listing import Filter, Listing
 
 R = TypeVar("R", bound=Struct)
-
-
-class Filter(Struct, frozen=True):
-    """A condition on a field; `how` is equals, contains, startswith or endswith (i: any case)."""
-
-    field: str
-    how: str
-    value: Any
-
-
-class Listing(Struct, frozen=True):
-    """What part of a list is wanted: conditions, how many, and after which id."""
-
-    filters: tuple[Filter, ...] = ()
-    limit: int = 0
-    marker: str = ""
 
 
 class Store(Generic[R]):

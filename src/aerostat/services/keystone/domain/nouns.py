@@ -1,5 +1,6 @@
 """What every noun of this API has in common: finding, listing, and what is said in refusal."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -9,7 +10,8 @@ from sqlalchemy import ColumnElement
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict, NotFound
 from aerostat.services.keystone.db import stores
-from aerostat.services.keystone.db.store import Listing, Store
+from aerostat.services.keystone.db.store import Store
+from aerostat.services.keystone.model.listing import Listing
 from aerostat.services.keystone.runtime import Keystone
 
 R = TypeVar("R", bound=Struct)
@@ -76,6 +78,11 @@ async def listed(
 ) -> list[R]:
     """Return what `listing` asks for, one more than its limit if there is more."""
     return await keystone.db.read(noun.store.page, listing, *where)
+
+
+async def among(keystone: Keystone, noun: Noun[R], ids: Sequence[str]) -> list[R]:
+    """Return the rows with these ids, those that are there."""
+    return await keystone.db.read(noun.store.among, ids)
 
 
 async def insert(keystone: Keystone, noun: Noun[R], item: R) -> R:

@@ -62,7 +62,8 @@ async def create_application_credential(
 ) -> tuple[ApplicationCredential, str]:
     """Store an application credential; return it with its secret, made here if it is "".
 
-    Without `role_refs` it has all the roles that the user has on the project.
+    `wanted.roles` names the roles of the caller's token: the new one never has more, and has
+    all of them without `role_refs`.
     Raises: BadRequest (a role the user has not), Conflict (the name), NotFound.
     """
     secret = secret or base64.urlsafe_b64encode(keystone.randomness(64)).decode().rstrip("=")
@@ -86,11 +87,10 @@ async def create_application_credential(
 
 def _roles(tx: Tx, wanted: ApplicationCredential, refs: list[dict[str, str]] | None) -> list[str]:
     graph = role_graph(tx)
-    held = {
-        r.id: r for r in graph.expand(role_ids_on_project(tx, wanted.user_id, wanted.project_id))
-    }
+    on_project = graph.expand(role_ids_on_project(tx, wanted.user_id, wanted.project_id))
+    held = [r.id for r in on_project if r.name in wanted.roles]
     if not refs:
-        return list(held)
+        return held
     by_name = {r.name: r.id for r in graph.roles.values() if not r.domain_id}
     ids = []
     for ref in refs:

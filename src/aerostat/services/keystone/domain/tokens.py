@@ -106,6 +106,11 @@ async def assess(keystone: Keystone, text: str, token: Token) -> Resolved:
     )
 
 
+async def on_system(keystone: Keystone, user_id: str) -> bool:
+    """Tell whether a user has a role on the system."""
+    return bool(await keystone.remember(role_ids_on, user_id, tokens.SYSTEM, SYSTEM_TARGET))
+
+
 def refusal(detail: str) -> Unauthorized:
     """Return the one answer to whoever may not come in; the reason is for the log."""
     return Unauthorized("The request you have made requires authentication.", detail=detail)

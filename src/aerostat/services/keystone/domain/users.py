@@ -9,9 +9,9 @@ from sqlalchemy import select
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Unauthorized
 from aerostat.services.keystone.db import assignments, stores, tables
-from aerostat.services.keystone.db.store import Listing
 from aerostat.services.keystone.domain import nouns, revocation
 from aerostat.services.keystone.model.actors import Group, Membership, Project, User
+from aerostat.services.keystone.model.listing import Listing
 from aerostat.services.keystone.model.revocations import USER
 from aerostat.services.keystone.runtime import Keystone
 
@@ -117,6 +117,11 @@ async def projects(keystone: Keystone, user_id: str, listing: Listing) -> list[P
         return projects_of(tx, user_id, listing)
 
     return await keystone.db.read(read)
+
+
+async def domains(keystone: Keystone, user_id: str) -> list[Project]:
+    """Return the domains on which a user has a role."""
+    return await keystone.db.read(domains_of, user_id)
 
 
 def projects_of(tx: Tx, user_id: str, listing: Listing) -> list[Project]:

@@ -1,6 +1,7 @@
 """What a token says, and its bytes: as short as they get, since every request carries them."""
 
 import uuid
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -27,16 +28,18 @@ class Token(Struct, frozen=True):
 
 
 class _Payload(Struct, frozen=True, array_like=True):
+    """On the wire; ids are 16 bytes where they are UUIDs, text otherwise."""
+
     layout: int
-    user: bytes | str
+    user: Any
     methods: int
     scope: int
-    scope_id: bytes | str
+    scope_id: Any
     expires_at: int
     issued_us: int
     audit_ids: tuple[str, ...]
-    application_credential: bytes | str = b""
-    trust: bytes | str = b""
+    application_credential: Any = b""
+    trust: Any = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode

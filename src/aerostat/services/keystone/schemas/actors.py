@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta
+from msgspec import UNSET, Meta, field
 
 from aerostat.kit.http.schema import Body, Open
 from aerostat.services.keystone.schemas.fields import ID, NAME_64, NAME_255, Maybe, Options
@@ -12,18 +12,18 @@ Tags = Annotated[list[Tag], Meta(max_length=80)]
 Password = Annotated[str, Meta(max_length=4096)]
 
 
-class DomainNew(Open, frozen=True, kw_only=True):
-    name: NAME_64  # type: ignore[valid-type]
+class DomainNew(Open, kw_only=True):
+    name: NAME_64
     description: str | None = None
     enabled: bool = True
-    tags: Tags = []
-    options: Options = {}
+    tags: Tags = field(default_factory=list)
+    options: Options = field(default_factory=dict)
     explicit_domain_id: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{32}$")] = ""
 
 
-class DomainChanges(Open, frozen=True, kw_only=True):
-    name: NAME_64 | Maybe = UNSET  # type: ignore[valid-type]
-    description: str | None | Maybe = UNSET
+class DomainChanges(Open, kw_only=True):
+    name: NAME_64 | Maybe = UNSET
+    description: str | Maybe | None = UNSET
     enabled: bool | Maybe = UNSET
     tags: Tags | Maybe = UNSET
     options: Options | Maybe = UNSET
@@ -37,23 +37,23 @@ class DomainUpdate(Body):
     domain: DomainChanges
 
 
-class ProjectNew(Open, frozen=True, kw_only=True):
-    name: NAME_64  # type: ignore[valid-type]
+class ProjectNew(Open, kw_only=True):
+    name: NAME_64
     description: str | None = None
     enabled: bool = True
     domain_id: ID | None = None
     parent_id: ID | None = None
     is_domain: bool = False
-    tags: Tags = []
-    options: Options = {}
+    tags: Tags = field(default_factory=list)
+    options: Options = field(default_factory=dict)
 
 
-class ProjectChanges(Open, frozen=True, kw_only=True):
-    name: NAME_64 | Maybe = UNSET  # type: ignore[valid-type]
-    description: str | None | Maybe = UNSET
+class ProjectChanges(Open, kw_only=True):
+    name: NAME_64 | Maybe = UNSET
+    description: str | Maybe | None = UNSET
     enabled: bool | Maybe = UNSET
-    domain_id: ID | None | Maybe = UNSET
-    parent_id: ID | None | Maybe = UNSET
+    domain_id: ID | Maybe | None = UNSET
+    parent_id: ID | Maybe | None = UNSET
     is_domain: bool | Maybe = UNSET
     tags: Tags | Maybe = UNSET
     options: Options | Maybe = UNSET
@@ -71,21 +71,21 @@ class TagsPut(Body):
     tags: Tags
 
 
-class UserNew(Open, frozen=True, kw_only=True):
-    name: NAME_255  # type: ignore[valid-type]
+class UserNew(Open, kw_only=True):
+    name: NAME_255
     password: Password | None = None
     enabled: bool = True
     domain_id: ID | None = None
     default_project_id: ID | None = None
-    options: Options = {}
+    options: Options = field(default_factory=dict)
 
 
-class UserChanges(Open, frozen=True, kw_only=True):
-    name: NAME_255 | Maybe = UNSET  # type: ignore[valid-type]
-    password: Password | None | Maybe = UNSET
+class UserChanges(Open, kw_only=True):
+    name: NAME_255 | Maybe = UNSET
+    password: Password | Maybe | None = UNSET
     enabled: bool | Maybe = UNSET
-    domain_id: ID | None | Maybe = UNSET
-    default_project_id: ID | None | Maybe = UNSET
+    domain_id: ID | Maybe | None = UNSET
+    default_project_id: ID | Maybe | None = UNSET
     options: Options | Maybe = UNSET
 
 
@@ -106,16 +106,16 @@ class PasswordPost(Body):
     user: PasswordChange
 
 
-class GroupNew(Open, frozen=True, kw_only=True):
-    name: NAME_64  # type: ignore[valid-type]
+class GroupNew(Open, kw_only=True):
+    name: NAME_64
     description: str | None = None
     domain_id: ID | None = None
 
 
-class GroupChanges(Open, frozen=True, kw_only=True):
-    name: NAME_64 | Maybe = UNSET  # type: ignore[valid-type]
-    description: str | None | Maybe = UNSET
-    domain_id: ID | None | Maybe = UNSET
+class GroupChanges(Open, kw_only=True):
+    name: NAME_64 | Maybe = UNSET
+    description: str | Maybe | None = UNSET
+    domain_id: ID | Maybe | None = UNSET
 
 
 class GroupCreate(Body):

@@ -12,7 +12,7 @@ class DomainRef(Body):
     name: str = ""
 
 
-class PasswordUser(Open, frozen=True, kw_only=True):
+class PasswordUser(Open, kw_only=True):
     password: str
     id: str = ""
     name: str = ""
@@ -40,7 +40,7 @@ class ApplicationCredential(Body):
     user: CredentialUser | None = None
 
 
-class Identity(Open, frozen=True, kw_only=True):
+class Identity(Open, kw_only=True):
     methods: list[str]
     password: Password | None = None
     token: TokenId | None = None
@@ -65,7 +65,7 @@ class Scope(Body):
     unscoped: dict[str, Any] | None = None
 
 
-class Auth(Open, frozen=True, kw_only=True):
+class Auth(Open, kw_only=True):
     identity: Identity
     scope: Scope | str | None = None
 

@@ -1,25 +1,25 @@
 """Bodies about regions, services, endpoints, their groups, and policy documents."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET
+from msgspec import UNSET, Meta
 
-from aerostat.kit.http.schema import Body, Open, text
+from aerostat.kit.http.schema import Body, Open
 from aerostat.services.keystone.schemas.fields import ID, NAME_255, URL, Maybe
 
 Interface = Literal["admin", "internal", "public"]
-RegionId = text(0, 255)
+RegionId = Annotated[str, Meta(max_length=255)]
 
 
-class RegionNew(Open, frozen=True, kw_only=True):
-    id: RegionId | None = None  # type: ignore[valid-type]
+class RegionNew(Open, kw_only=True):
+    id: RegionId | None = None
     description: str | None = None
-    parent_region_id: RegionId | None = None  # type: ignore[valid-type]
+    parent_region_id: RegionId | None = None
 
 
-class RegionChanges(Open, frozen=True, kw_only=True):
-    description: str | None | Maybe = UNSET
-    parent_region_id: RegionId | None | Maybe = UNSET  # type: ignore[valid-type]
+class RegionChanges(Open, kw_only=True):
+    description: str | Maybe | None = UNSET
+    parent_region_id: RegionId | Maybe | None = UNSET
 
 
 class RegionCreate(Body):
@@ -30,17 +30,17 @@ class RegionUpdate(Body):
     region: RegionChanges
 
 
-class ServiceNew(Open, frozen=True, kw_only=True):
-    type: NAME_255  # type: ignore[valid-type]
-    name: text(0, 255) | None = None  # type: ignore[valid-type]
+class ServiceNew(Open, kw_only=True):
+    type: NAME_255
+    name: RegionId | None = None
     description: str | None = None
     enabled: bool = True
 
 
-class ServiceChanges(Open, frozen=True, kw_only=True):
-    type: NAME_255 | Maybe = UNSET  # type: ignore[valid-type]
-    name: text(0, 255) | Maybe = UNSET  # type: ignore[valid-type]
-    description: str | None | Maybe = UNSET
+class ServiceChanges(Open, kw_only=True):
+    type: NAME_255 | Maybe = UNSET
+    name: RegionId | Maybe = UNSET
+    description: str | Maybe | None = UNSET
     enabled: bool | Maybe = UNSET
 
 
@@ -52,7 +52,7 @@ class ServiceUpdate(Body):
     service: ServiceChanges
 
 
-class EndpointNew(Open, frozen=True, kw_only=True):
+class EndpointNew(Open, kw_only=True):
     service_id: ID
     interface: Interface
     url: URL
@@ -61,12 +61,12 @@ class EndpointNew(Open, frozen=True, kw_only=True):
     enabled: bool = True
 
 
-class EndpointChanges(Open, frozen=True, kw_only=True):
+class EndpointChanges(Open, kw_only=True):
     service_id: ID | Maybe = UNSET
     interface: Interface | Maybe = UNSET
     url: URL | Maybe = UNSET
-    region_id: str | None | Maybe = UNSET
-    region: str | None | Maybe = UNSET
+    region_id: str | Maybe | None = UNSET
+    region: str | Maybe | None = UNSET
     enabled: bool | Maybe = UNSET
 
 
@@ -79,15 +79,15 @@ class EndpointUpdate(Body):
 
 
 class EndpointGroupNew(Body):
-    name: NAME_255  # type: ignore[valid-type]
+    name: NAME_255
     filters: dict[Literal["interface", "service_id", "region_id", "enabled"], Any]
     description: str | None = None
 
 
 class EndpointGroupChanges(Body):
-    name: NAME_255 | Maybe = UNSET  # type: ignore[valid-type]
+    name: NAME_255 | Maybe = UNSET
     filters: dict[Literal["interface", "service_id", "region_id", "enabled"], Any] | Maybe = UNSET
-    description: str | None | Maybe = UNSET
+    description: str | Maybe | None = UNSET
 
 
 class EndpointGroupCreate(Body):
@@ -98,14 +98,14 @@ class EndpointGroupUpdate(Body):
     endpoint_group: EndpointGroupChanges
 
 
-class PolicyNew(Open, frozen=True, kw_only=True):
+class PolicyNew(Open, kw_only=True):
     blob: str | dict[str, Any]
-    type: NAME_255  # type: ignore[valid-type]
+    type: NAME_255
 
 
-class PolicyChanges(Open, frozen=True, kw_only=True):
+class PolicyChanges(Open, kw_only=True):
     blob: str | dict[str, Any] | Maybe = UNSET
-    type: NAME_255 | Maybe = UNSET  # type: ignore[valid-type]
+    type: NAME_255 | Maybe = UNSET
 
 
 class PolicyCreate(Body):

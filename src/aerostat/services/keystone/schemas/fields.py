@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from aerostat.kit.http.schema import Open, text
+from aerostat.kit.http.schema import text
 
 NAME_255 = text(1, 255)
 NAME_64 = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\S")]
@@ -14,15 +14,11 @@ Maybe = UnsetType
 Options = dict[str, Any]
 
 
-def given(body: Open, *renamed: str) -> dict[str, Any]:
-    """Return the fields of `body` that the client gave, `extra` among them."""
-    return {
-        name: value
-        for name in body.__struct_fields__
-        if (value := getattr(body, name)) is not UNSET
-    }
-
-
-def filled(value: Any, default: Any = "") -> Any:
-    """Return `value`, or `default` where the client gave none or null."""
-    return default if value is UNSET or value is None else value
+def given(body: Struct) -> dict[str, Any]:
+    """Return the fields of `body` that the client gave; null is the empty string, as stored."""
+    found: dict[str, Any] = {}
+    for name in body.__struct_fields__:
+        value = getattr(body, name)
+        if value is not UNSET:
+            found[name] = "" if value is None else value
+    return found

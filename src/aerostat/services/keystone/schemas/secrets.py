@@ -2,27 +2,27 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta
+from msgspec import UNSET, Meta, field
 
-from aerostat.kit.http.schema import Body, Open, text
+from aerostat.kit.http.schema import Body, Open
 from aerostat.services.keystone.schemas.fields import ID, NAME_255, Maybe
 
 Count = Annotated[int, Meta(ge=-1, le=0x7FFFFFFF)]
-Resource = text(1, 255)
+Resource = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
-class CredentialNew(Open, frozen=True, kw_only=True):
+class CredentialNew(Open, kw_only=True):
     blob: str
-    type: NAME_255  # type: ignore[valid-type]
+    type: NAME_255
     user_id: ID | None = None
     project_id: ID | None = None
 
 
-class CredentialChanges(Open, frozen=True, kw_only=True):
+class CredentialChanges(Open, kw_only=True):
     blob: str | Maybe = UNSET
-    type: NAME_255 | Maybe = UNSET  # type: ignore[valid-type]
+    type: NAME_255 | Maybe = UNSET
     user_id: ID | Maybe = UNSET
-    project_id: ID | None | Maybe = UNSET
+    project_id: ID | Maybe | None = UNSET
 
 
 class CredentialCreate(Body):
@@ -52,13 +52,13 @@ class AccessRuleNew(Body):
 
 
 class ApplicationCredentialNew(Body):
-    name: NAME_255  # type: ignore[valid-type]
+    name: NAME_255
     description: str | None = None
     secret: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     roles: list[RoleRef] | None = None
     expires_at: str | None = None
     unrestricted: bool | None = None
-    access_rules: list[AccessRuleNew] = []
+    access_rules: list[AccessRuleNew] = field(default_factory=list)
     project_id: str | None = None
 
 
@@ -66,12 +66,12 @@ class ApplicationCredentialCreate(Body):
     application_credential: ApplicationCredentialNew
 
 
-class TrustNew(Open, frozen=True, kw_only=True):
+class TrustNew(Open, kw_only=True):
     trustor_user_id: ID
     trustee_user_id: ID
     impersonation: bool
     project_id: ID | None = None
-    roles: list[RoleRef] = []
+    roles: list[RoleRef] = field(default_factory=list)
     expires_at: str | None = None
     remaining_uses: Annotated[int, Meta(ge=1)] | None = None
     allow_redelegation: bool = False
@@ -82,12 +82,12 @@ class TrustCreate(Body):
     trust: TrustNew
 
 
-class ConsumerNew(Open, frozen=True, kw_only=True):
+class ConsumerNew(Open, kw_only=True):
     description: str | None = None
 
 
-class ConsumerChanges(Open, frozen=True, kw_only=True):
-    description: str | None | Maybe = UNSET
+class ConsumerChanges(Open, kw_only=True):
+    description: str | Maybe | None = UNSET
 
 
 class ConsumerCreate(Body):
@@ -100,7 +100,7 @@ class ConsumerUpdate(Body):
 
 class RegisteredLimitNew(Body):
     service_id: ID
-    resource_name: Resource  # type: ignore[valid-type]
+    resource_name: Resource
     default_limit: Count
     region_id: str | None = None
     description: str | None = None
@@ -108,10 +108,10 @@ class RegisteredLimitNew(Body):
 
 class RegisteredLimitChanges(Body):
     service_id: ID | Maybe = UNSET
-    resource_name: Resource | Maybe = UNSET  # type: ignore[valid-type]
+    resource_name: Resource | Maybe = UNSET
     default_limit: Count | Maybe = UNSET
-    region_id: str | None | Maybe = UNSET
-    description: str | None | Maybe = UNSET
+    region_id: str | Maybe | None = UNSET
+    description: str | Maybe | None = UNSET
 
 
 class RegisteredLimitsCreate(Body):
@@ -124,7 +124,7 @@ class RegisteredLimitUpdate(Body):
 
 class LimitNew(Body):
     service_id: ID
-    resource_name: Resource  # type: ignore[valid-type]
+    resource_name: Resource
     resource_limit: Count
     project_id: ID | None = None
     domain_id: ID | None = None
@@ -134,7 +134,7 @@ class LimitNew(Body):
 
 class LimitChanges(Body):
     resource_limit: Count | Maybe = UNSET
-    description: str | None | Maybe = UNSET
+    description: str | Maybe | None = UNSET
 
 
 class LimitsCreate(Body):

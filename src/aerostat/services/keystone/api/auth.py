@@ -1,0 +1,218 @@
+"""/v3/auth: tokens, and what a token's owner may do with it."""
+
+from typing import Any
+
+from aerostat.kit.clock import iso, parse_iso
+from aerostat.kit.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from aerostat.kit.http.policy import Rule
+from aerostat.kit.http.route import Reply, Request, Routes
+from aerostat.services.keystone import policies
+from aerostat.services.keystone.api import token_views, views
+from aerostat.services.keystone.api.views import Document
+from aerostat.services.keystone.domain import authentication, revocation, tokens, users
+from aerostat.services.keystone.domain.tokens import Resolved
+from aerostat.services.keystone.model.auth import (
+    ApplicationCredentialProof,
+    AuthRequest,
+    PasswordProof,
+    ScopeRequest,
+    UserRef,
+)
+from aerostat.services.keystone.model.listing import Listing
+from aerostat.services.keystone.policies import target
+from aerostat.services.keystone.runtime import Keystone
+from aerostat.services.keystone.schemas.auth import (
+    Auth,
+    AuthPost,
+    CredentialUser,
+    DomainRef,
+    PasswordUser,
+    Scope,
+)
+
+routes: Routes[Keystone] = Routes("auth")
+
+SUBJECT = "x-subject-token"
+REPLIES_MAX = 4096
+"""Encoded answers to validations that are kept."""
+
+
+@routes.post("/auth/tokens", policy=None, public=True, body=AuthPost, status=201)
+async def create(keystone: Keystone, req: Request[AuthPost]) -> Reply:
+    """Authenticate: a token for whoever proves to be somebody."""
+    try:
+        found = await authentication.issue(keystone, _request(req.body.auth))
+    except Unauthorized as why:
+        why.headers["WWW-Authenticate"] = f'Keystone uri="{req.base}"'
+        raise
+    with_catalog = "nocatalog" not in req.query
+    body = await token_views.token_body(keystone, found, with_catalog=with_catalog)
+    return _reply(found.text, body)
+
+
+def _reply(text: str, body: bytes) -> Reply:
+    return Reply(raw=body, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
+
+
+def _request(auth: Auth) -> AuthRequest:
+    identity = auth.identity
+    password = identity.password
+    credential = identity.application_credential
+    return AuthRequest(
+        methods=tuple(identity.methods),
+        scope=_scope(auth.scope),
+        password=PasswordProof(_user(password.user), password.user.password) if password else None,
+        token=identity.token.id if identity.token else "",
+        application_credential=ApplicationCredentialProof(
+            credential.id,
+            credential.name,
+            _user(credential.user) if credential.user else UserRef(),
+            credential.secret,
+        )
+        if credential
+        else None,
+    )
+
+
+def _domain(ref: DomainRef | None) -> tuple[str, str]:
+    if ref is None:
+        return "", ""
+    if not ref.id and not ref.name:
+        raise BadRequest("Expecting to find id or name in domain.", field="domain")
+    return ref.id, ref.name
+
+
+def _user(user: PasswordUser | CredentialUser) -> UserRef:
+    if not user.id and not user.name:
+        raise BadRequest("Expecting to find id or name in user.", field="user")
+    if not user.id and user.domain is None:
+        raise BadRequest("Expecting to find domain in user.", field="user.domain")
+    return UserRef(user.id, user.name, *_domain(user.domain))
+
+
+def _scope(scope: Scope | str | None) -> ScopeRequest:
+    if scope is None:
+        return ScopeRequest()
+    if isinstance(scope, str):
+        if scope != "unscoped":
+            raise BadRequest("Invalid input for field 'scope'.", field="auth.scope")
+        return ScopeRequest("unscoped")
+    named = [n for n in scope.__struct_fields__ if getattr(scope, n) is not None]
+    if len(named) != 1:
+        raise BadRequest(
+            "Expecting exactly one of project, domain, system, OS-TRUST:trust or unscoped in "
+            "scope.",
+            field="auth.scope",
+        )
+    if scope.project is not None:
+        return _project_scope(scope)
+    if scope.domain is not None:
+        return ScopeRequest("domain", *_domain(scope.domain))
+    if scope.trust is not None:
+        return ScopeRequest("trust", scope.trust.id)
+    if scope.system is not None and scope.system.get("all") is not True:
+        raise BadRequest("Expecting to find all in system.", field="auth.scope.system")
+    return ScopeRequest("system" if scope.system is not None else "unscoped")
+
+
+def _project_scope(scope: Scope) -> ScopeRequest:
+    ref = scope.project
+    assert ref is not None
+    if not ref.id and not ref.name:
+        raise BadRequest("Expecting to find id or name in project.", field="auth.scope.project")
+    if not ref.id and ref.domain is None:
+        raise BadRequest("Expecting to find domain in project.", field="auth.scope.project")
+    return ScopeRequest("project", ref.id, ref.name, *_domain(ref.domain))
+
+
+@routes.get("/auth/tokens", policy=None)
+async def validate(keystone: Keystone, req: Request[None]) -> Reply:
+    """Validate a token: who it is, where, and with which roles."""
+    subject = req.headers.get(SUBJECT, "")
+    plain = "nocatalog" in req.query
+    key = (req.ctx.token, subject, plain)
+    hit: tuple[float, bytes] | None = keystone.replies.get(key)
+    if hit is not None and hit[0] > keystone.clock.now():
+        return _reply(subject, hit[1])
+    rule = policies.CHECK_TOKEN if req.method == "HEAD" else policies.VALIDATE_TOKEN
+    generation = keystone.generation
+    found = await _subject(keystone, req, rule)
+    body = await token_views.token_body(keystone, found, with_catalog=not plain)
+    if generation == keystone.generation and req.method == "GET":
+        if len(keystone.replies) >= REPLIES_MAX:
+            keystone.replies.popitem(last=False)
+        keystone.replies[key] = (found.token.expires_at, body)
+    return _reply(subject, body)
+
+
+async def _subject(keystone: Keystone, req: Request[Any], rule: Rule) -> Resolved:
+    subject = req.headers.get(SUBJECT, "")
+    if not subject:
+        raise NotFound("No token in the request.", code="token_not_found")
+    window = keystone.config.allow_expired_window if _late(req) else 0
+    found = await tokens.resolve(keystone, subject, expired_for=window)
+    req.enforce(rule, target(token__user_id=found.token.user_id))
+    return found
+
+
+def _late(req: Request[Any]) -> bool:
+    return (req.query.get("allow_expired") or "").lower() in ("1", "true", "t", "yes", "y", "on")
+
+
+@routes.delete("/auth/tokens", policy=None)
+async def revoke(keystone: Keystone, req: Request[None]) -> None:
+    """Revoke a token."""
+    found = await _subject(keystone, req, policies.REVOKE_TOKEN)
+    await revocation.revoke_token(keystone, found.token.audit_ids[0])
+
+
+@routes.get("/auth/projects", policy=policies.AUTH_PROJECTS)
+async def projects(keystone: Keystone, req: Request[None]) -> Document:
+    """List the projects that the caller may have as scope."""
+    found = await users.projects(keystone, req.ctx.user_id, Listing())
+    return views.collection(req, "projects", [p for p in found if p.enabled], views.project)
+
+
+@routes.get("/auth/domains", policy=policies.AUTH_DOMAINS)
+async def domains(keystone: Keystone, req: Request[None]) -> Document:
+    """List the domains that the caller may have as scope."""
+    found = await users.domains(keystone, req.ctx.user_id)
+    return views.collection(req, "domains", [d for d in found if d.enabled], views.domain)
+
+
+@routes.get("/auth/system", policy=policies.AUTH_SYSTEM)
+async def system(keystone: Keystone, req: Request[None]) -> Document:
+    """List the system scopes of the caller: all of it, or none."""
+    held = await tokens.on_system(keystone, req.ctx.user_id)
+    return {"system": [{"all": True}] if held else [], "links": {"self": req.url}}
+
+
+@routes.get("/auth/catalog", policy=policies.AUTH_CATALOG)
+async def catalog(keystone: Keystone, req: Request[None]) -> Document:
+    """Show the catalogue of the caller's scope."""
+    ctx = req.ctx
+    if not (ctx.project_id or ctx.domain_id or ctx.system_scope):
+        raise Forbidden("An unscoped token has no catalog.")
+    shown = await token_views.catalog_list(keystone, ctx.project_id, ctx.user_id)
+    return {"catalog": shown, "links": {"self": req.url}}
+
+
+@routes.get("/OS-REVOKE/events", policy=policies.LIST_REVOKE_EVENTS)
+async def events(keystone: Keystone, req: Request[None]) -> Document:
+    """List what was revoked."""
+    given = req.query.get("since")
+    try:
+        since = parse_iso(given) if given else 0.0
+    except ValueError as why:
+        raise BadRequest(f"invalid date format {given}", field="since") from why
+    found = await revocation.events(keystone, since)
+    shown = [
+        {
+            event.kind: event.key,
+            "issued_before": iso(event.issued_before, micros=True),
+            "revoked_at": iso(event.revoked_at, micros=True),
+        }
+        for event in found
+    ]
+    links = {"next": None, "previous": None, "self": req.url}
+    return {"events": shown, "links": links}

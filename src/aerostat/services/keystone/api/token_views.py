@@ -1,0 +1,117 @@
+"""A token and a catalogue as the API shows them; bodies are encoded once and kept."""
+
+from typing import Any
+
+import msgspec
+
+from aerostat.kit.clock import iso
+from aerostat.services.keystone.api.views import Document
+from aerostat.services.keystone.domain import catalog
+from aerostat.services.keystone.domain.tokens import Resolved
+from aerostat.services.keystone.model import tokens
+from aerostat.services.keystone.model.actors import Project
+from aerostat.services.keystone.model.catalog import substitute
+from aerostat.services.keystone.runtime import Keystone
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def token_body(keystone: Keystone, found: Resolved, *, with_catalog: bool) -> bytes:
+    """Return the encoded document of a token."""
+    shown = _token(found)
+    if with_catalog and found.token.scope != tokens.UNSCOPED:
+        shown["catalog"] = msgspec.Raw(await catalog_body(keystone, found))
+    return _encode({"token": shown})
+
+
+async def catalog_body(keystone: Keystone, found: Resolved) -> bytes:
+    """Return the encoded catalogue of a token, a list."""
+    project_id = found.project.id if found.project else ""
+    key = ("catalog", project_id, found.token.user_id)
+    known: bytes | None = keystone.memo.get(key)
+    if known is None:
+        known = _encode(await catalog_list(keystone, project_id, found.token.user_id))
+        keystone.memo[key] = known
+    return known
+
+
+async def catalog_list(keystone: Keystone, project_id: str, user_id: str) -> list[Document]:
+    """Return the catalogue as shown."""
+    entries = (await catalog.catalog(keystone, project_id)).entries
+    return [
+        {
+            "endpoints": [
+                {
+                    "id": e.id,
+                    "interface": e.interface,
+                    "region_id": e.region_id or None,
+                    "url": url,
+                    "region": e.region_id or None,
+                }
+                for e in endpoints
+                if (url := substitute(e.url, project_id, user_id)) is not None
+            ],
+            "id": service.id,
+            "type": service.type,
+            "name": service.name,
+        }
+        for service, endpoints in entries
+    ]
+
+
+def _with_domain(item_id: str, name: str, domain: Project) -> Document:
+    return {"domain": {"id": domain.id, "name": domain.name}, "id": item_id, "name": name}
+
+
+def _token(found: Resolved) -> Document:
+    token, user = found.token, found.user
+    shown: Document = {
+        "methods": list(token.methods),
+        "user": {
+            **_with_domain(user.user.id, user.user.name, user.domain),
+            "password_expires_at": iso(user.user.password_expires_at, micros=True, zone=""),
+        },
+        "audit_ids": list(token.audit_ids),
+        "expires_at": iso(token.expires_at, micros=True),
+        "issued_at": iso(token.issued_at, micros=True),
+    }
+    shown.update(_scope(found))
+    if token.scope != tokens.UNSCOPED:
+        shown["roles"] = [{"id": r.id, "name": r.name} for r in found.roles]
+    if found.application_credential is not None:
+        shown["application_credential"] = _credential(found)
+    if found.trust is not None:
+        trust = found.trust
+        shown["OS-TRUST:trust"] = {
+            "id": trust.id,
+            "trustor_user": {"id": trust.trustor_user_id},
+            "trustee_user": {"id": trust.trustee_user_id},
+            "impersonation": trust.impersonation,
+        }
+    return shown
+
+
+def _scope(found: Resolved) -> Document:
+    project, domain = found.project, found.domain
+    if project is not None and domain is not None:
+        named = _with_domain(project.id, project.name, domain)
+        return {"project": named, "is_domain": project.is_domain}
+    if domain is not None:
+        return {"domain": {"id": domain.id, "name": domain.name}}
+    return {"system": {"all": True}} if found.token.scope == tokens.SYSTEM else {}
+
+
+def _credential(found: Resolved) -> Document:
+    credential = found.application_credential
+    assert credential is not None
+    shown: dict[str, Any] = {
+        "id": credential.id,
+        "name": credential.name,
+        "restricted": not credential.unrestricted,
+    }
+    if found.access_rules is not None:
+        shown["access_rules"] = [
+            {"id": r.id, "path": r.path, "method": r.method, "service": r.service}
+            for r in found.access_rules
+        ]
+    return shown

@@ -1,0 +1,125 @@
+"""Resources as the API shows them, and lists with their links."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+
+from aerostat.kit.clock import iso
+from aerostat.kit.http.route import Request
+from aerostat.services.keystone.model.actors import Group, Project, User
+from aerostat.services.keystone.model.listing import Filter, Listing
+from aerostat.services.keystone.model.roles import Role
+
+Document = dict[str, Any]
+R = TypeVar("R", bound=Struct)
+
+PREFIX = "/v3"
+HOWS = {
+    "contains",
+    "icontains",
+    "startswith",
+    "istartswith",
+    "endswith",
+    "iendswith",
+}
+
+
+def link(req: Request[Any], path: str) -> str:
+    """Return the URL of `path` as the client reaches it."""
+    return f"{req.base}{PREFIX}{path}"
+
+
+def plain(req: Request[Any], plural: str, item: Any, *nullable: str) -> Document:
+    """Return `item` as shown: its extra attributes first, then its fields and its link."""
+    fields = msgspec.structs.asdict(item)
+    extra = {k: v for k, v in fields.pop("extra", {}).items() if k not in fields}
+    for name in nullable:
+        fields[name] = fields[name] or None
+    return {**extra, **fields, "links": {"self": link(req, f"/{plural}/{item.id}")}}
+
+
+def project(req: Request[Any], item: Project) -> Document:
+    """Return a project as shown; one that is a domain has neither domain nor parent."""
+    return plain(req, "projects", item, "domain_id", "parent_id")
+
+
+def domain(req: Request[Any], item: Project) -> Document:
+    """Return a domain as shown."""
+    shown = plain(req, "domains", item)
+    for name in ("domain_id", "parent_id", "is_domain"):
+        del shown[name]
+    return shown
+
+
+def user(req: Request[Any], item: User) -> Document:
+    """Return a user as shown, without anything of the password."""
+    shown = plain(req, "users", item)
+    del shown["password_hash"]
+    if not shown["default_project_id"]:
+        del shown["default_project_id"]
+    shown["password_expires_at"] = iso(item.password_expires_at, micros=True, zone="")
+    return shown
+
+
+def group(req: Request[Any], item: Group) -> Document:
+    """Return a group as shown."""
+    return plain(req, "groups", item)
+
+
+def role(req: Request[Any], item: Role) -> Document:
+    """Return a role as shown."""
+    shown = plain(req, "roles", item, "domain_id")
+    shown["description"] = shown["description"] or None
+    return shown
+
+
+def listing(req: Request[Any], *fields: str) -> Listing:
+    """Return the part of a list that the query string asks for; `fields` may be filtered by.
+
+    `name__contains` and the like work on text. Raises: BadRequest (limit).
+    """
+    filters = []
+    for key in req.query.names():
+        name, _, how = key.partition("__")
+        if name not in fields or (how and how not in HOWS):
+            continue
+        value: Any = req.query.get(key)
+        if name in ("enabled", "is_domain") and not how:
+            # A flag without a value, or with anything but a false one, is true, as upstream.
+            value = str(value).strip().lower() not in ("0", "false", "f", "no", "n", "off")
+        filters.append(Filter(name, how or "equals", value))
+    limit = req.query.number("limit", 0) or 0
+    return Listing(tuple(filters), limit, req.query.get("marker") or "")
+
+
+def collection(
+    req: Request[Any],
+    plural: str,
+    items: Sequence[R],
+    show: Callable[[Request[Any], R], Document],
+    wanted: Listing | None = None,
+) -> Document:
+    """Return a list as shown; `items` holds one more than the limit if there is a next page."""
+    limit = wanted.limit if wanted else 0
+    more = bool(limit) and len(items) > limit
+    shown = items[:limit] if more else items
+    links: dict[str, Any] = {"next": None, "self": _self(req), "previous": None}
+    document: Document = {plural: [show(req, item) for item in shown], "links": links}
+    if more:
+        links["next"] = _self(req, marker=getattr(shown[-1], "id", ""))
+        document["truncated"] = True
+    return document
+
+
+def _self(req: Request[Any], **changes: str) -> str:
+    pairs: Iterable[tuple[str, str]] = [
+        (name, value)
+        for name, values in req.query.items()
+        if name not in changes
+        for value in values
+    ]
+    query = urlencode([*pairs, *changes.items()])
+    return f"{req.url}?{query}" if query else req.url

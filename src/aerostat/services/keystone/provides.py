@@ -1,0 +1,39 @@
+"""What keystone does for the other services: tokens become identities, services are found."""
+
+from aerostat.contracts.identity import CatalogService
+from aerostat.kit.context import Context
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import NotFound, Unauthorized
+from aerostat.services.keystone.db import actors
+from aerostat.services.keystone.domain.bootstrap import put_service
+from aerostat.services.keystone.domain.tokens import resolve
+from aerostat.services.keystone.runtime import Keystone
+
+
+class IdentityProvider:
+    """`contracts.identity.Identity`, and `authenticate` for kit.http."""
+
+    def __init__(self, keystone: Keystone) -> None:
+        self._keystone = keystone
+
+    async def authenticate(self, token: str) -> Context:
+        """Return the identity behind `token`. Raises: Unauthorized."""
+        try:
+            return (await resolve(self._keystone, token)).context
+        except NotFound as why:
+            raise Unauthorized(detail=why.detail) from why
+
+    async def project_exists(self, *, project_id: str) -> bool:
+        """Tell whether an enabled project has this id."""
+        found = await self._keystone.remember(actors.project_record, project_id)
+        return found is not None and found.project.enabled and not found.project.is_domain
+
+    async def register(self, *, region: str, services: list[CatalogService]) -> None:
+        """Make the catalogue hold these services with their endpoints, at these URLs."""
+
+        def write(tx: Tx) -> None:
+            for s in services:
+                entry = (s.name, s.service_type, s.description, s.url)
+                put_service(self._keystone, tx, region, entry)
+
+        await self._keystone.change(write)

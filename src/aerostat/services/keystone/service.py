@@ -1,0 +1,71 @@
+"""Keystone's manifest: the identity service as assembly sees it."""
+
+from pathlib import Path
+
+from aerostat.kit.http import errors
+from aerostat.kit.http.edge import ApiSpec
+from aerostat.kit.http.openapi import routes_for
+from aerostat.kit.manifest import Manifest
+from aerostat.services.keystone import policies
+from aerostat.services.keystone.api import (
+    application_credentials,
+    auth,
+    catalog,
+    credentials,
+    discovery,
+    documents,
+    domains,
+    endpoint_filter,
+    grants,
+    groups,
+    limits,
+    projects,
+    role_assignments,
+    roles,
+    trusts,
+    users,
+)
+
+NOUNS = (
+    auth,
+    users,
+    groups,
+    projects,
+    domains,
+    roles,
+    grants,
+    role_assignments,
+    catalog,
+    endpoint_filter,
+    credentials,
+    application_credentials,
+    trusts,
+    limits,
+    documents,
+)
+
+
+def _spec() -> ApiSpec:
+    return api
+
+
+api = ApiSpec(
+    name="keystone",
+    mounts=[
+        ("", [discovery.routes, routes_for(_spec)]),
+        ("/v3", [noun.routes for noun in NOUNS]),
+    ],
+    envelope=errors.keystone,
+)
+
+manifest = Manifest(
+    name="keystone",
+    service_type="identity",
+    description="OpenStack Identity",
+    port=5000,
+    path="/identity",
+    suffix="/v3",
+    api=api,
+    rules=policies.ALL,
+    migrations=Path(__file__).parent / "db" / "migrations",
+)
