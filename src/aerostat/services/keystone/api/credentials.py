@@ -192,7 +192,8 @@ async def _ec2_seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Creden
     access = req.path["access"]
     key = hashlib.sha256(access.encode()).hexdigest()
     found = await nouns.look(keystone, nouns.credentials, key)
-    req.enforce(rule, target(credential__user_id=found.user_id if found else ""))
+    owner = found.user_id if found else req.path["user_id"]
+    req.enforce(rule, target(credential__user_id=owner))
     if found is None or found.user_id != req.path["user_id"]:
         raise nouns.credentials.missing(access)
     return secrets.unsealed(keystone, found)

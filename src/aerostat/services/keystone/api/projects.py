@@ -26,8 +26,7 @@ def target_of(project: Project | None, project_id: str = "") -> Document:
     """Return the policy target of a project."""
     if project is None:
         return target(project__id=project_id)
-    domain_id = project.id if project.is_domain else project.domain_id
-    return target(project__id=project.id, project__domain_id=domain_id)
+    return target(project__id=project.id, project__domain_id=project.domain_id)
 
 
 async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Project:

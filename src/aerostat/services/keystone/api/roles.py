@@ -4,7 +4,7 @@ from typing import Any
 
 from aerostat.kit.errors import NotFound
 from aerostat.kit.http.policy import Rule
-from aerostat.kit.http.route import Request, Routes
+from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.views import Document
@@ -115,12 +115,14 @@ async def imply(keystone: Keystone, req: Request[None]) -> Document:
 
 
 @routes.get("/roles/{role_id}/implies/{implied_role_id}", policy=policies.GET_IMPLIED_ROLE)
-async def implies(keystone: Keystone, req: Request[None]) -> Document:
+async def implies(keystone: Keystone, req: Request[None]) -> Reply:
     """Show an implication."""
     prior, implied = await _pair(keystone, req)
     if implied.id not in (await roles.graph(keystone)).implied.get(prior.id, ()):
         raise NotFound(f"{prior.id} does not imply {implied.id}.")
-    return _inference(req, prior, implied)
+    if req.method == "HEAD":
+        return Reply(status=204)
+    return Reply(_inference(req, prior, implied))
 
 
 @routes.delete("/roles/{role_id}/implies/{implied_role_id}", policy=policies.DELETE_IMPLIED_ROLE)

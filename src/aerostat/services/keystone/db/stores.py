@@ -2,7 +2,7 @@
 
 from aerostat.services.keystone.db import tables
 from aerostat.services.keystone.db.store import Store
-from aerostat.services.keystone.model.actors import Group, Membership, Project, User
+from aerostat.services.keystone.model.actors import DomainOption, Group, Membership, Project, User
 from aerostat.services.keystone.model.catalog import (
     EndpointGroup,
     PolicyBlob,
@@ -50,4 +50,5 @@ trusts = Store(tables.trusts, Trust)
 consumers = Store(tables.consumers, Consumer)
 registered_limits = Store(tables.registered_limits, RegisteredLimit)
 limits = Store(tables.limits, Limit)
+domain_options = Store(tables.domain_options, DomainOption, ("domain_id", "option_group", "option"))
 revocations = Store(tables.revocations, Revocation, ("kind", "key"))

@@ -136,7 +136,8 @@ async def delete(keystone: Keystone, project_id: str) -> None:
     def write(tx: Tx) -> None:
         project = nouns.projects.must(tx, project_id)
         if project.is_domain:
-            raise Forbidden(f"Cannot delete project {project_id} since it is a domain.")
+            _delete_domain(keystone, tx, project)
+            return
         if tx.first(select(C.id).where(C.parent_id == project_id)):
             raise Forbidden(
                 f"Cannot delete the project {project_id} since it is not a leaf in the hierarchy."
@@ -165,13 +166,19 @@ async def delete_domain(keystone: Keystone, domain_id: str) -> None:
 
     def write(tx: Tx) -> None:
         domain = nouns.domains.must(tx, domain_id)
-        if domain_id == keystone.config.default_domain_id:
-            raise Forbidden("Cannot delete the default domain.")
-        if domain.enabled:
-            raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
-        _purge_domain(keystone, tx, domain_id)
+        if not domain.is_domain:
+            raise nouns.domains.missing(domain_id)
+        _delete_domain(keystone, tx, domain)
 
     await keystone.change(write)
+
+
+def _delete_domain(keystone: Keystone, tx: Tx, domain: Project) -> None:
+    if domain.id == keystone.config.default_domain_id:
+        raise Forbidden("Cannot delete the default domain.")
+    if domain.enabled:
+        raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
+    _purge_domain(keystone, tx, domain.id)
 
 
 def _purge_domain(keystone: Keystone, tx: Tx, domain_id: str) -> None:

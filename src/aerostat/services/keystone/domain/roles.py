@@ -79,8 +79,8 @@ async def imply(keystone: Keystone, prior_id: str, implied_id: str) -> None:
         implied = nouns.roles.must(tx, implied_id)
         if implied.name == "admin" and not implied.domain_id:
             raise Forbidden(f"{implied_id} cannot be an implied roles")
-        if implied.domain_id and implied.domain_id != prior.domain_id:
-            raise Forbidden("A domain specific role is only implied within its domain.")
+        if implied.domain_id and not prior.domain_id:
+            raise Forbidden("A global role cannot imply a domain specific one.")
         known = role_graph(tx)
         if prior_id == implied_id or prior_id in known.paths(implied_id):
             raise Forbidden("That would make a circle of implied roles.")

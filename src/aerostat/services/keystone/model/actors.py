@@ -52,3 +52,12 @@ class Membership(Struct, frozen=True):
 
     user_id: str
     group_id: str
+
+
+class DomainOption(Struct, frozen=True):
+    """An option that holds for one domain. Source: api-ref, "Domain configuration"."""
+
+    domain_id: str
+    option_group: str
+    option: str
+    value: Any

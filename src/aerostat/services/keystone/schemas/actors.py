@@ -1,6 +1,6 @@
 """Bodies about domains, projects, users and groups."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, field
 
@@ -124,3 +124,11 @@ class GroupCreate(Body):
 
 class GroupUpdate(Body):
     group: GroupChanges
+
+
+class DomainConfigGroups(Body):
+    config: dict[str, dict[str, Any]]
+
+
+class DomainConfigOptions(Body):
+    config: dict[str, Any]

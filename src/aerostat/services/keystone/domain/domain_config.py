@@ -1,0 +1,116 @@
+"""Options of single domains, kept for tools that manage them; and the defaults of those."""
+
+from typing import Any
+
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import Forbidden, NotFound
+from aerostat.services.keystone.db import stores, tables
+from aerostat.services.keystone.domain import nouns
+from aerostat.services.keystone.model.actors import DomainOption
+from aerostat.services.keystone.runtime import Keystone
+
+Config = dict[str, dict[str, Any]]
+C = tables.domain_options.c
+
+DEFAULTS: Config = {
+    "identity": {"driver": "sql", "list_limit": None},
+    "ldap": {
+        "url": "ldap://localhost",
+        "user": None,
+        "suffix": "cn=example,cn=com",
+        "query_scope": "one",
+        "page_size": 0,
+        "user_tree_dn": None,
+        "user_filter": None,
+        "user_objectclass": "inetOrgPerson",
+        "user_id_attribute": "cn",
+        "user_name_attribute": "sn",
+        "user_mail_attribute": "mail",
+        "user_enabled_attribute": "enabled",
+        "group_tree_dn": None,
+        "group_filter": None,
+        "group_objectclass": "groupOfNames",
+        "group_id_attribute": "cn",
+        "group_name_attribute": "ou",
+        "use_tls": False,
+    },
+}
+"""What may be set for a domain, with its default. Source: api-ref, "Domain configuration"."""
+
+SENSITIVE = {"password"}
+"""Options that are stored but never shown."""
+
+
+def check(config: Config) -> None:
+    """Raises: Forbidden, unless every option may be set for a domain."""
+    for group, options in config.items():
+        if group not in DEFAULTS:
+            raise Forbidden(f"Group {group} is not supported for domain specific configurations.")
+        for option in options:
+            if option not in DEFAULTS[group] and option not in SENSITIVE:
+                raise Forbidden(
+                    f"Option {option} in group {group} is not supported for domain specific "
+                    "configurations."
+                )
+
+
+async def show(keystone: Keystone, domain_id: str, group: str = "", option: str = "") -> Config:
+    """Return what is set for a domain, of one group or option. Raises: NotFound (nothing)."""
+    rows = await keystone.db.read(_rows, domain_id, group, option)
+    if not rows:
+        raise NotFound("Could not find domain configuration.")
+    return _config(rows)
+
+
+def _rows(tx: Tx, domain_id: str, group: str, option: str) -> list[DomainOption]:
+    nouns.domains.must(tx, domain_id)
+    conds = [C.domain_id == domain_id]
+    if group:
+        conds.append(C.option_group == group)
+    if option:
+        conds.append(C.option == option)
+    return stores.domain_options.all(tx, *conds)
+
+
+def _config(rows: list[DomainOption]) -> Config:
+    config: Config = {}
+    for row in rows:
+        if row.option not in SENSITIVE:
+            config.setdefault(row.option_group, {})[row.option] = row.value
+    return config
+
+
+async def put(keystone: Keystone, domain_id: str, config: Config, *, replace: bool) -> Config:
+    """Set options of a domain, instead of or beside those it has; return all it has then.
+
+    Raises: NotFound, Forbidden.
+    """
+    check(config)
+
+    def write(tx: Tx) -> Config:
+        nouns.domains.must(tx, domain_id)
+        if replace:
+            stores.domain_options.delete(tx, C.domain_id == domain_id)
+        for group, options in config.items():
+            for option, value in options.items():
+                row = DomainOption(domain_id, group, option, value)
+                same = (C.domain_id == domain_id, C.option_group == group, C.option == option)
+                stores.domain_options.delete(tx, *same)
+                stores.domain_options.insert(tx, row)
+        return _config(_rows(tx, domain_id, "", ""))
+
+    return await keystone.db.write(write)
+
+
+async def delete(keystone: Keystone, domain_id: str, group: str = "", option: str = "") -> None:
+    """Unset options of a domain. Raises: NotFound (nothing is set)."""
+
+    def write(tx: Tx) -> None:
+        rows = _rows(tx, domain_id, group, option)
+        if not rows:
+            raise NotFound("Could not find domain configuration.")
+        for row in rows:
+            same = (C.option_group == row.option_group, C.option == row.option)
+            stores.domain_options.delete(tx, C.domain_id == domain_id, *same)
+
+    await keystone.db.write(write)
