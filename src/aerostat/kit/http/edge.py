@@ -15,6 +15,7 @@ import msgspec
 from aerostat.kit.context import Context
 from aerostat.kit.errors import BadRequest, Fault, NotFound, TooLarge, Unauthorized
 from aerostat.kit.http import schema
+from aerostat.kit.http.access import permitted
 from aerostat.kit.http.errors import Envelope, MethodNotAllowed, UnsupportedMediaType, status_of
 from aerostat.kit.http.microversion import Version, Versions
 from aerostat.kit.http.policy import Policy
@@ -43,7 +44,8 @@ class ApiSpec:
     """What makes an API: its mounts (prefix and routes), envelope, versions and limits.
 
     `statuses` overrides the status of fault codes. `strict_media` refuses bodies that do not
-    say they are JSON (415), as nova and placement do.
+    say they are JSON (415), as nova and placement do. `service_type` is what access rules call
+    this API; without one, credentials that are limited by such rules get nowhere here.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ApiSpec:
     strict_media: bool = False
     max_body: int = MAX_BODY
     request_id_header: str = "x-openstack-request-id"
+    service_type: str = ""
 
     def routes(self) -> list[Route]:
         """Return every route with its full path."""
@@ -135,6 +138,11 @@ class Api(Generic[S]):
             who = await self._authenticate(token)
         except Unauthorized as why:
             raise _unauthorized(call) from why
+        rules = who.extra.get("access_rules")
+        if rules is not None and not permitted(
+            rules, self.spec.service_type, call.method, call.path
+        ):
+            raise _unauthorized(call)
         return replace(
             who,
             request_id=call.request_id,
@@ -157,14 +165,12 @@ class Api(Generic[S]):
         if not raw:
             raise BadRequest("The request has no body.", field="body")
         doc = schema.decode(raw)
-        version = None
-        if self.spec.versions is not None and call.version < self.spec.versions.newest:
-            version = call.version
-            schema.check_since(doc, route.body, version)
-            if isinstance(doc, dict):
-                for change in self.spec.versions.newer(route.tags, version):
-                    if change.request is not None:
-                        doc = change.request(doc)
+        versions = self.spec.versions
+        if versions is not None:
+            schema.check_since(doc, route.body, call.version)
+            for change in versions.newer(route.tags, call.version):
+                if change.request is not None and isinstance(doc, dict):
+                    doc = change.request(doc)
         return schema.convert(doc, route.body)
 
     def _reply(self, call: "_Call", route: Route, result: Any, request: Request[Any]) -> Reply:

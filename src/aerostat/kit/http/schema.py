@@ -30,6 +30,11 @@ def since(version: str) -> msgspec.Meta:
     return msgspec.Meta(extra={"since": version})
 
 
+def until(version: str) -> msgspec.Meta:
+    """Mark a field with the last microversion that had it: `Annotated[str, until("2.56")]`."""
+    return msgspec.Meta(extra={"until": version})
+
+
 def text(least: int, most: int) -> Any:
     """A string of `least` to `most` characters."""
     return Annotated[str, msgspec.Meta(min_length=least, max_length=most)]
@@ -89,13 +94,13 @@ def _explain(why: msgspec.ValidationError) -> BadRequest:
 
 
 def check_since(doc: Any, kind: Any, version: Version) -> None:
-    """Refuse fields of `doc` that came after `version`. Raises: BadRequest."""
+    """Refuse fields of `doc` that came after `version`, or went before it. Raises: BadRequest."""
     for struct in _structs(kind):
         if isinstance(doc, dict):
-            for name, (added, inner) in _fields(struct).items():
+            for name, (added, last, inner) in _fields(struct).items():
                 if name not in doc:
                     continue
-                if added is not None and version < added:
+                if (added is not None and version < added) or (last is not None and version > last):
                     raise BadRequest(
                         f"Invalid input for field/attribute {name}. Additional properties are "
                         f"not allowed ('{name}' was unexpected)",
@@ -105,24 +110,30 @@ def check_since(doc: Any, kind: Any, version: Version) -> None:
                     check_since(item, inner, version)
 
 
-_field_cache: dict[type, dict[str, tuple[Version | None, Any]]] = {}
+_Fields = dict[str, tuple[Version | None, Version | None, Any]]
+_field_cache: dict[type, _Fields] = {}
 
 
-def _fields(struct: type) -> dict[str, tuple[Version | None, Any]]:
+def _fields(struct: type) -> _Fields:
     if struct not in _field_cache:
         info: Any = msgspec.inspect.type_info(struct)
         hints = {f.name: f.type for f in msgspec.structs.fields(struct)}
         _field_cache[struct] = {
-            f.encode_name: (_since_of(hints[f.name]), hints[f.name]) for f in info.fields
+            f.encode_name: (
+                _edge_of(hints[f.name], "since"),
+                _edge_of(hints[f.name], "until"),
+                hints[f.name],
+            )
+            for f in info.fields
         }
     return _field_cache[struct]
 
 
-def _since_of(hint: Any) -> Version | None:
+def _edge_of(hint: Any, edge: str) -> Version | None:
     for part in _walk(hint):
         for meta in getattr(part, "__metadata__", ()):
-            if isinstance(meta, msgspec.Meta) and meta.extra and "since" in meta.extra:
-                return Version.parse(meta.extra["since"])
+            if isinstance(meta, msgspec.Meta) and meta.extra and edge in meta.extra:
+                return Version.parse(meta.extra[edge])
     return None
 
 

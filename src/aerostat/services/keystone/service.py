@@ -58,6 +58,7 @@ api = ApiSpec(
         ("/v3", [noun.routes for noun in NOUNS]),
     ],
     envelope=errors.keystone,
+    service_type="identity",
 )
 
 manifest = Manifest(
