@@ -107,10 +107,12 @@ class ComputeAgent:
         return await self._driver.guests()
 
     async def _stay_present(self) -> None:
-        while not await self._opened():
-            await asyncio.sleep(self._retry_s)
+        opened = False
         while True:
             try:
+                if not opened:
+                    await self._driver.open(self._reporter.report)
+                opened = True
                 facts, guests = await self._driver.facts(), await self._driver.guests()
                 await self._control.host_up(facts=facts, guests=guests)
                 log.info("host.up", host=self._host, guests=len(guests))
@@ -118,14 +120,6 @@ class ComputeAgent:
             except Fault as why:
                 log.warning("host.unheard", host=self._host, code=why.code, detail=why.detail)
                 await asyncio.sleep(self._retry_s)
-
-    async def _opened(self) -> bool:
-        try:
-            await self._driver.open(self._reporter.report)
-        except Fault as why:
-            log.warning("driver.unavailable", code=why.code, reason=why.message, detail=why.detail)
-            return False
-        return True
 
     async def _beat(self) -> None:
         """Send heartbeats until one is not heard. Raises: Fault."""

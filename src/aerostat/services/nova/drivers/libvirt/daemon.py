@@ -1,5 +1,7 @@
 """Sees to it that a libvirtd answers: the system's own, or one that we start beside no systemd."""
 
+import grp
+import os
 import pwd
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ log = Logger("nova.libvirtd")
 SYSTEM_URI = "qemu:///system"
 START_TIMEOUT_S = 60.0
 POLL_S = 0.05
+KVM_DEVICE = Path("/dev/kvm")
 CONF = """# Written by aerostat: no polkit, no TCP; only root may speak to it.
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -37,6 +40,7 @@ def ensure_libvirtd(state_dir: Path) -> str:
     conf.parent.mkdir(parents=True, exist_ok=True)
     conf.write_text(CONF)
     began = time.monotonic()
+    _open_kvm_device()
     # Each exits badly when another copy holds its pid file: then that copy will answer.
     _spawn("virtlogd", "-d")
     output = _spawn("libvirtd", "-d", "-f", str(conf))
@@ -55,6 +59,21 @@ def answers(uri: str) -> bool:
     except libvirt.libvirtError:
         return False
     return True
+
+
+def _open_kvm_device() -> None:
+    """Give /dev/kvm the owner and mode that udev gives it, where no udev did.
+
+    Without it QEMU's user cannot run KVM guests; worse, libvirt then finds its cached
+    capabilities outdated at each call and probes QEMU anew for seconds, TCG guests included.
+    """
+    if not KVM_DEVICE.exists() or KVM_DEVICE.stat().st_mode & 0o060:
+        return
+    try:
+        os.chown(KVM_DEVICE, 0, grp.getgrnam("kvm").gr_gid)
+        KVM_DEVICE.chmod(0o660)
+    except (KeyError, OSError) as why:
+        log.warning("kvm_device.closed", reason=str(why))
 
 
 def _check_installed() -> None:
