@@ -1,0 +1,131 @@
+"""/servers/{id}/action: one key in the body names what to do; and remote consoles."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aerostat.kit.errors import BadRequest
+from aerostat.kit.http.policy import Rule
+from aerostat.kit.http.route import Reply, Request, Routes
+from aerostat.services.nova import policies
+from aerostat.services.nova.domain import actions, consoles, servers
+from aerostat.services.nova.model.server import Server, VmState
+from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.schemas.servers import RemoteConsole
+
+routes: Routes[Nova] = Routes("server_actions")
+
+Act = Callable[[Nova, Request[dict[str, Any]], Server, Any], Awaitable[Reply | None]]
+
+
+def _power(name: str) -> Act:
+    async def act(
+        nova: Nova, req: Request[dict[str, Any]], server: Server, _arguments: Any
+    ) -> Reply | None:
+        await actions.act(nova, req.ctx, server.uuid, name)
+        return None
+
+    return act
+
+
+async def _reboot(
+    nova: Nova, req: Request[dict[str, Any]], server: Server, arguments: Any
+) -> Reply | None:
+    kind = str((arguments or {}).get("type", "")).upper() if isinstance(arguments, dict) else ""
+    if kind not in ("SOFT", "HARD"):
+        raise BadRequest(
+            "Invalid input for field/attribute type. It is SOFT or HARD.", field="type"
+        )
+    await actions.act(nova, req.ctx, server.uuid, "reboot" if kind == "SOFT" else "reboot_hard")
+    return None
+
+
+async def _lock(
+    nova: Nova, req: Request[dict[str, Any]], server: Server, arguments: Any
+) -> Reply | None:
+    reason = arguments.get("locked_reason") if isinstance(arguments, dict) else None
+    await actions.set_lock(nova, req.ctx, server.uuid, True, reason)
+    return None
+
+
+async def _unlock(
+    nova: Nova, req: Request[dict[str, Any]], server: Server, _arguments: Any
+) -> Reply | None:
+    await actions.set_lock(nova, req.ctx, server.uuid, False, None)
+    return None
+
+
+async def _console_output(
+    nova: Nova, _req: Request[dict[str, Any]], server: Server, arguments: Any
+) -> Reply | None:
+    lines = (arguments or {}).get("length") if isinstance(arguments, dict) else None
+    if lines is not None and not str(lines).lstrip("-").isdecimal():
+        raise BadRequest("length must be an integer.", field="length")
+    number = None if lines is None or int(lines) < 0 else int(lines)
+    return Reply({"output": await actions.console_output(nova, server, number)}, status=200)
+
+
+async def _reset_state(
+    nova: Nova, req: Request[dict[str, Any]], server: Server, arguments: Any
+) -> Reply | None:
+    state = arguments.get("state") if isinstance(arguments, dict) else None
+    if state not in ("active", "error"):
+        raise BadRequest("state is active or error.", field="state")
+    values = {"vm_state": VmState(state), "task_state": None}
+    await servers.change(nova, req.ctx, server.uuid, **values)
+    return None
+
+
+async def _vnc(
+    nova: Nova, _req: Request[dict[str, Any]], server: Server, arguments: Any
+) -> Reply | None:
+    kind = arguments.get("type") if isinstance(arguments, dict) else None
+    url = await consoles.open_vnc(nova, server, str(kind))
+    return Reply({"console": {"type": kind, "url": url}}, status=200)
+
+
+ACTIONS: dict[str, tuple[Rule, Act]] = {
+    "os-start": (policies.SERVERS_START, _power("start")),
+    "os-stop": (policies.SERVERS_STOP, _power("stop")),
+    "reboot": (policies.SERVERS_REBOOT, _reboot),
+    "pause": (policies.PAUSE, _power("pause")),
+    "unpause": (policies.UNPAUSE, _power("unpause")),
+    "suspend": (policies.SUSPEND, _power("suspend")),
+    "resume": (policies.RESUME, _power("resume")),
+    "lock": (policies.LOCK, _lock),
+    "unlock": (policies.UNLOCK, _unlock),
+    "os-getConsoleOutput": (policies.CONSOLE_OUTPUT, _console_output),
+    "os-getVNCConsole": (policies.REMOTE_CONSOLES, _vnc),
+    "os-resetState": (policies.RESET_STATE, _reset_state),
+}
+
+
+@routes.post("/servers/{server_id}/action", policy=None, body=dict[str, Any], status=202)
+async def act(nova: Nova, req: Request[dict[str, Any]]) -> Reply | None:
+    """Do something to a server."""
+    if len(req.body) != 1:
+        raise BadRequest("There is not exactly one action in the body.", field="body")
+    name, arguments = next(iter(req.body.items()))
+    server = await servers.get(nova, req.ctx, req.path["server_id"])
+    if name not in ACTIONS:
+        raise BadRequest(f"There is no such action: {name}", field=name)
+    rule, action = ACTIONS[name]
+    req.enforce(rule, {"project_id": server.project_id})
+    return await action(nova, req, server, arguments)
+
+
+@routes.post(
+    "/servers/{server_id}/remote-consoles",
+    policy=None,
+    body=RemoteConsole,
+    status=200,
+    since="2.6",
+)
+async def remote_console(nova: Nova, req: Request[RemoteConsole]) -> dict[str, Any]:
+    """Open a console: the URL holds a token that is good for some minutes."""
+    server = await servers.get(nova, req.ctx, req.path["server_id"])
+    req.enforce(policies.REMOTE_CONSOLES, {"project_id": server.project_id})
+    wanted = req.body.remote_console
+    if wanted.protocol != "vnc":
+        raise BadRequest(f"Unavailable console protocol {wanted.protocol}.", field="protocol")
+    url = await consoles.open_vnc(nova, server, wanted.type)
+    return {"remote_console": {"protocol": "vnc", "type": wanted.type, "url": url}}

@@ -1,0 +1,61 @@
+"""Nova's settings, with upstream's option names where the meaning is theirs."""
+
+from msgspec import Struct
+
+
+class NovaConfig(Struct, frozen=True):
+    """Read once by assembly and handed down."""
+
+    cpu_allocation_ratio: float = 4.0
+    """Virtual CPUs per real one. Source: [DEFAULT] initial_cpu_allocation_ratio."""
+
+    ram_allocation_ratio: float = 1.0
+    """Guest memory per MiB of real memory."""
+
+    disk_allocation_ratio: float = 1.0
+    """Guest disk per GiB of real disk."""
+
+    reserved_host_memory_mib: int = 512
+    """MiB of every host that guests do not get."""
+
+    service_down_time_s: float = 60.0
+    """Seconds without a heartbeat after which a host counts as down."""
+
+    build_timeout_s: float = 600.0
+    """Seconds a server may take from the request to ACTIVE."""
+
+    delete_timeout_s: float = 3600.0
+    """Seconds after which deleting on an unreachable host is reported as an error."""
+
+    power_timeout_s: float = 300.0
+    """Seconds a start, stop, reboot, pause or suspend may take."""
+
+    shutdown_timeout_s: int = 60
+    """Seconds a guest gets to shut down by itself before the plug is pulled."""
+
+    max_limit: int = 1000
+    """Rows of one page at the most. Source: [api] max_limit."""
+
+    default_availability_zone: str = "nova"
+    """The zone of hosts that no aggregate puts in another one."""
+
+    host_candidates_max: int = 1000
+    """Hosts asked of placement per scheduling. Source: [scheduler] max_placement_results."""
+
+    instance_name_template: str = "instance-%08x"
+    """The hypervisor's name of a guest, from its number."""
+
+    dhcp_domain: str = "novalocal"
+    """The domain that metadata puts behind host names."""
+
+    novncproxy_base_url: str = "http://127.0.0.1:6080/vnc_auto.html"
+    """Where browsers reach the console proxy."""
+
+    console_token_ttl_s: float = 600.0
+    """Seconds that a console URL is good for."""
+
+    injected_file_content_bytes: int = 10240
+    """Bytes of one personality file."""
+
+    user_data_max: int = 65535
+    """Characters of user data, in base64."""

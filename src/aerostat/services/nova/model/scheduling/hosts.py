@@ -1,0 +1,41 @@
+"""What filters and weighers see: the request, and the hosts that placement offered."""
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class HostState(Struct, frozen=True):
+    """A host as the scheduler sees it. `capacity` and `used` are by resource class."""
+
+    host: str
+    provider_id: str
+    enabled: bool
+    up: bool
+    zone: str
+    capacity: dict[str, int]
+    used: dict[str, int]
+    servers: int = 0
+    architecture: str = "x86_64"
+    hypervisor_type: str = "QEMU"
+    aggregates: list[dict[str, Any]] = []
+
+    def free(self, resource_class: str) -> int:
+        """Return what is not used, overcommitment included."""
+        return self.capacity.get(resource_class, 0) - self.used.get(resource_class, 0)
+
+
+class RequestSpec(Struct, frozen=True):
+    """What one server needs of a host. `group_hosts`: where members of its group are."""
+
+    server_id: str
+    zone: str | None = None
+    host: str | None = None
+    image_properties: dict[str, str] = {}
+    extra_specs: dict[str, Any] = {}
+    hints: dict[str, Any] = {}
+    group_policy: str | None = None
+    group_hosts: list[str] = []
+    same_hosts: list[str] = []
+    different_hosts: list[str] = []
+    max_server_per_host: int | None = None

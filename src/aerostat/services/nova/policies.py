@@ -1,0 +1,125 @@
+"""Nova's policy rules with upstream's names and defaults.
+
+Source: nova documentation, "Nova Policies".
+"""
+
+from aerostat.kit.http.policy import (
+    ADMIN,
+    ANYONE,
+    PROJECT_MEMBER_OR_ADMIN,
+    PROJECT_READER_OR_ADMIN,
+    Rule,
+)
+
+MEMBER, READER, ADMINS = PROJECT_MEMBER_OR_ADMIN, PROJECT_READER_OR_ADMIN, "rule:context_is_admin"
+OWN_USER = f"{ADMIN} or user_id:%(user_id)s"
+RULES: list[Rule] = []
+
+
+def _rule(name: str, check: str) -> Rule:
+    rule = Rule(f"os_compute_api:{name}", check)
+    RULES.append(rule)
+    return rule
+
+
+SERVERS_INDEX = _rule("servers:index", READER)
+SERVERS_DETAIL = _rule("servers:detail", READER)
+SERVERS_ALL = _rule("servers:index:get_all_tenants", ADMINS)
+SERVERS_DETAIL_ALL = _rule("servers:detail:get_all_tenants", ADMINS)
+SERVERS_ALL_FILTERS = _rule("servers:allow_all_filters", ADMINS)
+SERVERS_SHOW = _rule("servers:show", READER)
+SERVERS_SHOW_HOST = _rule("servers:show:host_status", ADMINS)
+SERVERS_CREATE = _rule("servers:create", MEMBER)
+SERVERS_CREATE_FORCED = _rule("servers:create:forced_host", ADMINS)
+SERVERS_CREATE_DEST = _rule("compute:servers:create:requested_destination", ADMINS)
+SERVERS_UPDATE = _rule("servers:update", MEMBER)
+SERVERS_DELETE = _rule("servers:delete", MEMBER)
+SERVERS_START = _rule("servers:start", MEMBER)
+SERVERS_STOP = _rule("servers:stop", MEMBER)
+SERVERS_REBOOT = _rule("servers:reboot", MEMBER)
+PAUSE = _rule("os-pause-server:pause", MEMBER)
+UNPAUSE = _rule("os-pause-server:unpause", MEMBER)
+SUSPEND = _rule("os-suspend-server:suspend", MEMBER)
+RESUME = _rule("os-suspend-server:resume", MEMBER)
+LOCK = _rule("os-lock-server:lock", MEMBER)
+UNLOCK = _rule("os-lock-server:unlock", MEMBER)
+UNLOCK_OVERRIDE = _rule("os-lock-server:unlock:unlock_override", ADMINS)
+RESET_STATE = _rule("os-admin-actions:reset_state", ADMINS)
+CONSOLE_OUTPUT = _rule("os-console-output", MEMBER)
+REMOTE_CONSOLES = _rule("os-remote-consoles", MEMBER)
+EXTENDED = _rule("os-extended-server-attributes", ADMINS)
+META = {
+    verb: _rule(f"server-metadata:{verb}", READER if verb in ("index", "show") else MEMBER)
+    for verb in ("index", "show", "create", "update_all", "update", "delete")
+}
+TAGS = {
+    verb: _rule(f"os-server-tags:{verb}", READER if verb in ("index", "show") else MEMBER)
+    for verb in ("index", "show", "update", "update_all", "delete", "delete_all")
+}
+IPS = {verb: _rule(f"ips:{verb}", READER) for verb in ("index", "show")}
+INTERFACES = {verb: _rule(f"os-attach-interfaces:{verb}", READER) for verb in ("list", "show")}
+SECURITY_GROUPS = _rule("os-security-groups:list", READER)
+ACTIONS_LIST = _rule("os-instance-actions:list", READER)
+ACTIONS_SHOW = _rule("os-instance-actions:show", READER)
+ACTIONS_EVENTS = _rule("os-instance-actions:events", ADMINS)
+DIAGNOSTICS = _rule("os-server-diagnostics", ADMINS)
+VOLUMES = _rule("os-volumes-attachments:index", READER)
+
+FLAVOR_LIST = _rule("flavors", ANYONE)
+FLAVOR_CREATE = _rule("os-flavor-manage:create", ADMINS)
+FLAVOR_UPDATE = _rule("os-flavor-manage:update", ADMINS)
+FLAVOR_DELETE = _rule("os-flavor-manage:delete", ADMINS)
+FLAVOR_ACCESS = _rule("os-flavor-access", ADMINS)
+FLAVOR_ACCESS_ADD = _rule("os-flavor-access:add_tenant_access", ADMINS)
+FLAVOR_ACCESS_REMOVE = _rule("os-flavor-access:remove_tenant_access", ADMINS)
+SPECS = {
+    "index": _rule("os-flavor-extra-specs:index", READER),
+    "show": _rule("os-flavor-extra-specs:show", READER),
+    "create": _rule("os-flavor-extra-specs:create", ADMINS),
+    "update": _rule("os-flavor-extra-specs:update", ADMINS),
+    "delete": _rule("os-flavor-extra-specs:delete", ADMINS),
+}
+KEYPAIRS = {
+    verb: _rule(f"os-keypairs:{verb}", OWN_USER) for verb in ("index", "show", "create", "delete")
+}
+HYPERVISORS = {
+    verb: _rule(f"os-hypervisors:{verb}", ADMINS)
+    for verb in ("list", "list-detail", "show", "statistics", "uptime", "search", "servers")
+}
+SERVICES = {verb: _rule(f"os-services:{verb}", ADMINS) for verb in ("list", "update", "delete")}
+ZONES = _rule("os-availability-zone:list", ANYONE)
+ZONES_DETAIL = _rule("os-availability-zone:detail", ADMINS)
+LIMITS = _rule("limits", ANYONE)
+LIMITS_OTHER = _rule("limits:other_project", ADMINS)
+QUOTAS = {
+    "show": _rule("os-quota-sets:show", READER),
+    "defaults": _rule("os-quota-sets:defaults", ANYONE),
+    "detail": _rule("os-quota-sets:detail", READER),
+    "update": _rule("os-quota-sets:update", ADMINS),
+    "delete": _rule("os-quota-sets:delete", ADMINS),
+}
+QUOTA_CLASS_SHOW = _rule("os-quota-class-sets:show", ADMINS)
+QUOTA_CLASS_UPDATE = _rule("os-quota-class-sets:update", ADMINS)
+AGGREGATES = {
+    verb: _rule(f"os-aggregates:{verb}", ADMINS)
+    for verb in (
+        "index",
+        "show",
+        "create",
+        "update",
+        "delete",
+        "add_host",
+        "remove_host",
+        "set_metadata",
+    )
+}
+GROUPS = {
+    "index": _rule("os-server-groups:index", READER),
+    "index_all": _rule("os-server-groups:index:all_projects", ADMINS),
+    "show": _rule("os-server-groups:show", READER),
+    "create": _rule("os-server-groups:create", MEMBER),
+    "delete": _rule("os-server-groups:delete", MEMBER),
+}
+EXTENSIONS = _rule("extensions", ANYONE)
+USAGE_LIST = _rule("os-simple-tenant-usage:list", ADMINS)
+USAGE_SHOW = _rule("os-simple-tenant-usage:show", READER)

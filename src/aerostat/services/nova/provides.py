@@ -1,0 +1,93 @@
+"""What nova does for hosts and for the other services."""
+
+from aerostat.contracts.compute import MetadataReply
+from aerostat.contracts.placement import InventoryFacts
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import NotFound
+from aerostat.kit.log import Logger
+from aerostat.services.nova.db import hosts
+from aerostat.services.nova.db import servers as rows
+from aerostat.services.nova.domain import metadata
+from aerostat.services.nova.model.guest import GuestState, HostFacts, PowerState
+from aerostat.services.nova.model.server import STATE_OF_POWER
+from aerostat.services.nova.runtime import Nova
+
+log = Logger("nova.conductor")
+
+
+class Conductor:
+    """What hosts tell nova (agent.endpoint.ComputeControl)."""
+
+    def __init__(self, nova: Nova) -> None:
+        self._nova = nova
+
+    async def host_up(self, *, facts: HostFacts, guests: list[GuestState]) -> None:
+        """Write the host down, offer it to placement, and take over how its guests are."""
+        nova = self._nova
+        found = await nova.db.write(hosts.register, facts, nova.ids(), nova.ids(), nova.clock.now())
+        await nova.placement.ensure_provider(
+            provider_id=found.uuid,
+            name=facts.hypervisor_hostname,
+            inventories=self._inventories(facts),
+            traits=facts.traits,
+        )
+        await nova.db.write(self._take_over, facts.host, guests)
+        log.info("nova.host_up", host=facts.host, guests=len(guests))
+
+    def _inventories(self, facts: HostFacts) -> dict[str, InventoryFacts]:
+        c = self._nova.config
+        return {
+            "VCPU": InventoryFacts(
+                facts.vcpus, max_unit=facts.vcpus, allocation_ratio=c.cpu_allocation_ratio
+            ),
+            "MEMORY_MB": InventoryFacts(
+                facts.ram_mib,
+                reserved=min(facts.reserved_ram_mib, facts.ram_mib - 1),
+                max_unit=facts.ram_mib,
+                allocation_ratio=c.ram_allocation_ratio,
+            ),
+            "DISK_GB": InventoryFacts(
+                facts.disk_gb, max_unit=facts.disk_gb, allocation_ratio=c.disk_allocation_ratio
+            ),
+        }
+
+    def _take_over(self, tx: Tx, host: str, guests: list[GuestState]) -> None:
+        power = {g.server_id: g.power_state for g in guests}
+        for server in rows.on_host(tx, host):
+            self._settle(tx, server.uuid, power.get(server.uuid, PowerState.SHUTDOWN))
+
+    def _settle(self, tx: Tx, uuid: str, power: PowerState) -> None:
+        """Let a server at rest follow its guest; one that is worked on is left to its saga."""
+        try:
+            server = rows.get(tx, uuid)
+        except NotFound:
+            return
+        state = STATE_OF_POWER.get(power)
+        suspended = server.vm_state == "suspended" and power == PowerState.SHUTDOWN
+        if server.task_state is not None or server.vm_state in ("building", "error"):
+            return
+        if state is None or suspended:
+            return
+        if (server.vm_state, server.power_state) != (state, power):
+            rows.change(tx, uuid, self._nova.clock.now(), vm_state=state, power_state=power)
+
+    async def heartbeat(self, *, host: str) -> None:
+        """Write down that the host is alive."""
+        nova = self._nova
+        await nova.db.write(hosts.seen, host, "nova-compute", nova.ids(), nova.clock.now())
+
+    async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> None:
+        """Let the server follow what the hypervisor says of its guest."""
+        log.info("nova.lifecycle", host=host, server_id=server_id, power_state=power_state)
+        await self._nova.db.write(self._settle, server_id, power_state)
+
+
+class MetadataProvides:
+    """contracts.compute.Metadata."""
+
+    def __init__(self, nova: Nova) -> None:
+        self._nova = nova
+
+    async def get(self, *, server_id: str, path: str, address: str) -> MetadataReply:
+        """Answer `GET path` of a guest."""
+        return await metadata.answer(self._nova, server_id, path, address)

@@ -1,0 +1,114 @@
+"""Finding a host: placement offers, filters drop, weighers order, the first free one is claimed."""
+
+from typing import Any
+
+from aerostat.contracts.placement import Room
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import Conflict, NoValidHost
+from aerostat.services.nova.db import groups, hosts
+from aerostat.services.nova.db import servers as rows
+from aerostat.services.nova.model.flavor import resources_of, traits_of
+from aerostat.services.nova.model.scheduling import filters, weighers
+from aerostat.services.nova.model.scheduling.hosts import HostState, RequestSpec
+from aerostat.services.nova.model.server import Server
+from aerostat.services.nova.runtime import Nova
+
+NO_HOST = "No valid host was found. "
+
+
+def claim_of(server: Server) -> dict[str, int]:
+    """Return what a server claims of its host."""
+    f = server.flavor
+    disk_gb = f["root_gb"] + f["ephemeral_gb"] + (f["swap_mib"] + 1023) // 1024
+    return resources_of(server.vcpus, server.ram_mib, disk_gb, f["extra_specs"])
+
+
+async def select_host(nova: Nova, server: Server) -> str:
+    """Claim the best host for the server and return its name.
+
+    Raises: NoValidHost, which says what each filter removed.
+    """
+    claim = claim_of(server)
+    required, forbidden = traits_of(server.flavor["extra_specs"])
+    rooms = await nova.placement.rooms(
+        resources=claim,
+        required=required,
+        forbidden=forbidden,
+        member_of=[],
+        limit=nova.config.host_candidates_max,
+    )
+    if not rooms:
+        wanted = ", ".join(f"{amount} {name}" for name, amount in claim.items())
+        raise NoValidHost(
+            f"{NO_HOST}Placement offers no host with {wanted} free.", code="NoValidHost"
+        )
+    states, spec = await nova.db.read(_look, nova, server, rooms)
+    left, told = filters.apply(states, spec)
+    for state in weighers.order(left, spec):
+        try:
+            await nova.placement.claim(
+                consumer_id=server.uuid,
+                provider_id=state.provider_id,
+                resources=claim,
+                project_id=server.project_id,
+                user_id=server.user_id,
+            )
+        except Conflict:
+            told.append(f"{state.host} was full when it was claimed")
+        else:
+            return state.host
+    raise NoValidHost(f"{NO_HOST}{'; '.join(told) or 'No host is known.'}", code="NoValidHost")
+
+
+def _look(
+    tx: Tx, nova: Nova, server: Server, rooms: list[Room]
+) -> tuple[list[HostState], RequestSpec]:
+    by_id = {room.provider_id: room for room in rooms}
+    found = [h for h in hosts.hosts(tx, list(by_id)) if h.uuid in by_id]
+    services = {s.host: s for s in hosts.services(tx) if s.binary == "nova-compute"}
+    aggregates = hosts.aggregates(tx)
+    now, config = nova.clock.now(), nova.config
+    states = []
+    for h in found:
+        service, room = services.get(h.host), by_id[h.uuid]
+        states.append(
+            HostState(
+                host=h.host,
+                provider_id=h.uuid,
+                enabled=service is not None and not service.disabled,
+                up=service is not None and service.up(now, config.service_down_time_s),
+                zone=hosts.zone_of(h.host, aggregates, config.default_availability_zone),
+                capacity=room.capacity,
+                used=room.used,
+                architecture=str(h.facts.cpu_info.get("arch", "x86_64")),
+                hypervisor_type=h.facts.hypervisor_type,
+                aggregates=[a.metadata for a in aggregates if h.host in a.hosts],
+            )
+        )
+    return states, _spec(tx, server)
+
+
+def _spec(tx: Tx, server: Server) -> RequestSpec:
+    requested: dict[str, Any] = server.requested
+    hints = requested.get("hints") or {}
+    group = groups.get(tx, server.group_id) if server.group_id else None
+    members = rows.in_group(tx, server.group_id) if server.group_id else []
+    return RequestSpec(
+        server_id=server.uuid,
+        zone=requested.get("zone"),
+        host=requested.get("host"),
+        image_properties=(server.image or {}).get("properties", {}),
+        extra_specs=server.flavor["extra_specs"],
+        hints=hints,
+        group_policy=group.policy if group else None,
+        group_hosts=[host for uuid, host in members if host and uuid != server.uuid],
+        same_hosts=rows.hosts_of(tx, _listed(hints.get("same_host"))),
+        different_hosts=rows.hosts_of(tx, _listed(hints.get("different_host"))),
+        max_server_per_host=group.rules.get("max_server_per_host") if group else None,
+    )
+
+
+def _listed(hint: Any) -> list[str]:
+    if not hint:
+        return []
+    return [str(h) for h in hint] if isinstance(hint, list) else [str(hint)]

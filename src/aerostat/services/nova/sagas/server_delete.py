@@ -1,0 +1,55 @@
+"""Delete a server: stop the guest, give its ports and its claim back, bury the row."""
+
+from msgspec import Struct
+
+from aerostat.kit.clock import iso
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import Fault
+from aerostat.kit.saga.saga import Run, Saga
+from aerostat.services.nova.db import servers as rows
+from aerostat.services.nova.model.server import VmState
+from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.server_create import host_of
+
+
+class Params(Struct, frozen=True):
+    """The server, and the host it is on if it has got that far."""
+
+    server_id: str
+    host: str | None
+
+
+saga = Saga("delete", Params, deadline_s=3600)
+
+
+@saga.step
+async def destroy(nova: Nova, run: Run[Params]) -> None:
+    """Remove the guest and its files; an absent guest is fine."""
+    if run.p.host is not None:
+        await host_of(nova, run.p.host, 120).destroy(server_id=run.p.server_id)
+
+
+@saga.step
+async def release_ports(nova: Nova, run: Run[Params]) -> None:
+    """Delete the ports that were made, let go of those that were given."""
+    await nova.network.release_ports(server_id=run.p.server_id)
+
+
+@saga.step
+async def release(nova: Nova, run: Run[Params]) -> None:
+    """Give the claim back."""
+    await nova.placement.release(consumer_id=run.p.server_id)
+
+
+@saga.succeeded
+def buried(tx: Tx, run: Run[Params]) -> None:
+    """The server is gone."""
+    rows.bury(tx, run.p.server_id, run.log.events[-1].finished_at or 0.0)
+
+
+@saga.failed
+def stuck(tx: Tx, run: Run[Params], why: Fault) -> None:
+    """Nothing is undone: the server is in ERROR, and deleting may be asked for again."""
+    now = run.log.events[-1].finished_at or run.log.events[-1].started_at
+    fault = {"code": 500, "created": iso(now), "message": why.message[:255], "details": why.detail}
+    rows.change(tx, run.p.server_id, now, vm_state=VmState.ERROR, task_state=None, fault=fault)

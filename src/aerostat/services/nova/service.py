@@ -1,0 +1,64 @@
+"""The nova service as assembly sees it."""
+
+from pathlib import Path
+from typing import Any
+
+from aerostat.kit.http import errors, openapi
+from aerostat.kit.http.edge import ApiSpec
+from aerostat.kit.manifest import Manifest
+from aerostat.kit.saga.saga import Saga
+from aerostat.services.nova import policies
+from aerostat.services.nova.api import (
+    aggregates,
+    flavors,
+    hosts,
+    keypairs,
+    quotas,
+    root,
+    server_actions,
+    server_groups,
+    server_parts,
+    servers,
+)
+from aerostat.services.nova.sagas import server_create, server_delete, server_power
+from aerostat.services.nova.versions import VERSIONS
+
+NOUNS = (
+    root.routes,
+    servers.routes,
+    server_actions.routes,
+    server_parts.routes,
+    flavors.routes,
+    keypairs.routes,
+    hosts.routes,
+    quotas.routes,
+    aggregates.routes,
+    server_groups.routes,
+)
+
+spec: ApiSpec = ApiSpec(
+    name="nova",
+    mounts=[("/v2.1", NOUNS), ("", [root.root, openapi.routes_for(lambda: spec)])],
+    envelope=errors.nova,
+    versions=VERSIONS,
+    strict_media=True,
+    request_id_header="x-compute-request-id",
+)
+
+SAGAS: list[Saga[Any]] = [
+    server_create.saga,
+    server_delete.saga,
+    *server_power.SAGAS.values(),
+]
+
+manifest = Manifest(
+    name="nova",
+    service_type="compute",
+    description="OpenStack Compute",
+    port=8774,
+    path="/compute",
+    suffix="/v2.1",
+    api=spec,
+    rules=policies.RULES,
+    migrations=Path(__file__).parent / "db" / "migrations",
+)
