@@ -19,9 +19,11 @@ EARLY="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pc
  drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci net/core/failover
  drivers/net/net_failover drivers/net/virtio_net drivers/block/virtio_blk"
 POWER="drivers/acpi/button drivers/input/evdev"
+# Entropy for the host key: without it the first boot waits a second for the kernel to be ready.
+ENTROPY="drivers/char/hw_random/rng-core drivers/char/hw_random/virtio-rng"
 DRIVE="drivers/scsi/scsi_common drivers/scsi/scsi_mod drivers/scsi/virtio_scsi drivers/ata/libata
  drivers/ata/ata_piix drivers/cdrom/cdrom drivers/scsi/sr_mod fs/isofs/isofs"
-LATE="drivers/scsi/sd_mod drivers/char/hw_random/virtio-rng drivers/virtio/virtio_balloon
+LATE="drivers/scsi/sd_mod drivers/virtio/virtio_balloon
  net/802/garp net/802/mrp net/8021q/8021q fs/fat/fat fs/fat/vfat fs/nls/nls_cp437 fs/nls/nls_ascii
  drivers/net/ethernet/intel/e1000/e1000"
 
@@ -162,6 +164,7 @@ X
     script /etc/init.d/network <<'X'
 #!/bin/sh
 exec >/dev/console 2>&1 </dev/null
+/etc/init.d/load entropy
 [ -s /etc/dropbear/ed25519 ] || dropbearkey -t ed25519 -f /etc/dropbear/ed25519 >/dev/null 2>&1 &
 /etc/init.d/drive &
 drive=$!
@@ -343,6 +346,7 @@ mkdir -p "$root"/{bin,sbin,dev,proc,sys,run,tmp,root/.ssh,lib/m,lib64,etc/dropbe
 chmod 1777 "$root/tmp"
 programs
 modules early $EARLY
+modules entropy $ENTROPY
 modules power $POWER
 modules drive $DRIVE
 modules late $LATE
