@@ -8,7 +8,7 @@ from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Request
 from aerostat.kit.http.schema import parse_bool
 from aerostat.services.nova import policies
-from aerostat.services.nova.db.servers import ServerQuery
+from aerostat.services.nova.model.listing import ServerQuery
 from aerostat.services.nova.model.server import states_of
 
 EQUALS = {

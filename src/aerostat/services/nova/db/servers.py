@@ -3,39 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import structs
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.db.pages import page, sort_columns
 from aerostat.kit.errors import BadRequest, NotFound
 from aerostat.services.nova.db import tables as t
+from aerostat.services.nova.model.listing import ServerQuery
 from aerostat.services.nova.model.server import Server, VmState
 
 C = t.servers.c
 _ALL = select(t.servers)
 FIELDS = Server.__struct_fields__
-
-
-class ServerQuery(Struct, kw_only=True):
-    """What a list of servers asks for. `project_id` None: every project."""
-
-    project_id: str | None
-    equals: dict[str, Any] = {}
-    states: list[str] | None = None
-    name: str | None = None
-    tags: list[str] = []
-    tags_any: list[str] = []
-    not_tags: list[str] = []
-    not_tags_any: list[str] = []
-    uuids: list[str] | None = None
-    changed_since: float | None = None
-    changed_before: float | None = None
-    deleted: bool = False
-    sort_keys: list[str] = []
-    sort_dirs: list[str] = []
-    marker: str | None = None
-    limit: int | None = None
 
 
 SORTABLE: dict[str, ColumnElement[Any]] = {

@@ -11,9 +11,9 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, NotFound
 from aerostat.services.nova.db import flavors, groups, hosts, keypairs
 from aerostat.services.nova.db import servers as rows
-from aerostat.services.nova.db.servers import ServerQuery
 from aerostat.services.nova.domain import quotas
 from aerostat.services.nova.model.flavor import Flavor
+from aerostat.services.nova.model.listing import ServerQuery
 from aerostat.services.nova.model.server import Server, TaskState, VmState, hostname_of
 from aerostat.services.nova.runtime import Nova
 from aerostat.services.nova.sagas import server_create, server_delete
