@@ -33,7 +33,7 @@ class KeystoneConfig(Struct, frozen=True, kw_only=True):
     list_limit: int = 0
     """Rows of a list at the most, 0 for all. list_limit."""
 
-    token_cache_entries: int = 20_000
+    token_cache_entries: int = 10_000
     """Validated tokens kept in memory; the least recently used goes first."""
 
     revocation_buffer: int = 1800

@@ -91,7 +91,9 @@ REMOVE_USER_FROM_GROUP = _identity(
     "remove_user_from_group", f"{ADMIN} or (role:manager and {_BOTH})"
 )
 
-LIST_DOMAINS = _identity("list_domains", f"{READ} or role:manager")
+LIST_DOMAINS = _identity(
+    "list_domains", f"{READ} or (role:reader and domain_id:%(target.domain.id)s)"
+)
 GET_DOMAIN = _identity(
     "get_domain",
     f"{READ} or (role:reader and domain_id:%(target.domain.id)s) or "
@@ -122,8 +124,9 @@ CREATE_PROJECT_TAG = _identity("create_project_tag", _TAGS_WRITE)
 DELETE_PROJECT_TAGS = _identity("delete_project_tags", _TAGS_WRITE)
 DELETE_PROJECT_TAG = _identity("delete_project_tag", _TAGS_WRITE)
 
-LIST_ROLES = _identity("list_roles", f"{READ} or role:manager")
-GET_ROLE = _identity("get_role", f"{READ} or role:manager")
+_DOMAIN_MANAGER = "(role:manager and not domain_id:None)"
+LIST_ROLES = _identity("list_roles", f"{READ} or {_DOMAIN_MANAGER}")
+GET_ROLE = _identity("get_role", f"{READ} or {_DOMAIN_MANAGER}")
 CREATE_ROLE = _identity("create_role", ADMIN)
 UPDATE_ROLE = _identity("update_role", ADMIN)
 DELETE_ROLE = _identity("delete_role", ADMIN)

@@ -23,12 +23,15 @@ async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Project:
     return await projects.domain(keystone, req.path["domain_id"])
 
 
-@routes.get("/domains", policy=policies.LIST_DOMAINS)
+@routes.get("/domains", policy=None)
 async def index(keystone: Keystone, req: Request[None]) -> Document:
-    """List domains."""
+    """List domains; with a domain's scope only that one."""
+    req.enforce(policies.LIST_DOMAINS, target(domain__id=req.ctx.domain_id))
     wanted = views.listing(req, "name", "enabled", "id")
-    is_domain = projects.C.is_domain.is_(True)
-    found = await nouns.listed(keystone, nouns.domains, wanted, is_domain)
+    where: list[Any] = [projects.C.is_domain.is_(True)]
+    if req.ctx.domain_id:
+        where.append(projects.C.id == req.ctx.domain_id)
+    found = await nouns.listed(keystone, nouns.domains, wanted, *where)
     return views.collection(req, "domains", found, views.domain, wanted)
 
 

@@ -30,8 +30,10 @@ async def catalog_body(keystone: Keystone, found: Resolved) -> bytes:
     key = ("catalog", project_id, found.token.user_id)
     known: bytes | None = keystone.memo.get(key)
     if known is None:
+        generation = keystone.generation
         known = _encode(await catalog_list(keystone, project_id, found.token.user_id))
-        keystone.memo[key] = known
+        if generation == keystone.generation:
+            keystone.memo[key] = known
     return known
 
 

@@ -11,6 +11,7 @@ from aerostat.services.keystone.domain.tokens import (
     SYSTEM_TARGET,
     Resolved,
     assess,
+    keep,
     new_audit_id,
     refusal,
     resolve,
@@ -219,11 +220,10 @@ def _token(keystone: Keystone, proven: _Proven, kind: str, scope_id: str) -> Tok
 
 async def _give(keystone: Keystone, token: Token) -> Resolved:
     text = keystone.keyring.encrypt(tokens.pack(token))
+    generation = keystone.generation
     try:
         found = await assess(keystone, text, token)
     except Fault as why:
         raise refusal(why.detail or why.message) from why
-    keystone.resolved[text] = found
-    if len(keystone.resolved) > keystone.config.token_cache_entries:
-        keystone.resolved.popitem(last=False)
+    keep(keystone, found, generation)
     return found

@@ -70,11 +70,16 @@ async def resolve(keystone: Keystone, text: str, *, expired_for: int = 0) -> Res
         found = await assess(keystone, text, token)
     except Unauthorized as why:
         raise NotFound("Failed to validate token", detail=why.detail) from why
+    keep(keystone, found, generation)
+    return found
+
+
+def keep(keystone: Keystone, found: Resolved, generation: int) -> None:
+    """Remember `found`, unless something changed since `generation`, when it was looked up."""
     if generation == keystone.generation:
-        keystone.resolved[text] = found
+        keystone.resolved[found.text] = found
         if len(keystone.resolved) > keystone.config.token_cache_entries:
             keystone.resolved.popitem(last=False)
-    return found
 
 
 async def assess(keystone: Keystone, text: str, token: Token) -> Resolved:
