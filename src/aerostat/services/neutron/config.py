@@ -39,3 +39,51 @@ class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     coalesce_s: float = 0.02
     metadata_timeout_s: float = 30.0
     metadata_connections: int = 64
+
+
+class NeutronConfig(Struct, frozen=True, kw_only=True):
+    """What neutron-server needs to know. Source: neutron configuration reference.
+
+    global_physnet_mtu: bytes a packet of the underlying network may have.
+    tenant_network_type: what a network is made of when nobody asks for something.
+    physical_networks: names of physical networks that flat networks may use.
+    vni_ranges: first and last VXLAN identifier for tenants' networks.
+    base_mac: the first three octets of generated MACs.
+    dns_domain: the domain of ports' names.
+    quotas: limits per project, -1 for none.
+    agent_down_time_s: an agent that has not reported for so long counts as dead.
+    pagination_max_limit: rows that a page has at most; 0 for no limit.
+    max_allowed_address_pair: address pairs that a port may have.
+    max_routes: extra routes that a router may have.
+    max_subnet_host_routes: host routes that a subnet may have.
+    max_dns_nameservers: name servers that a subnet may have.
+    wire_timeout_s: a host's agents must have wired ports within this time.
+    enable_isolated_metadata: networks without a router get metadata from their DHCP server.
+    """
+
+    global_physnet_mtu: int = 1500
+    tenant_network_type: str = "vxlan"
+    physical_networks: list[str] = field(default_factory=lambda: ["public"])
+    vni_ranges: tuple[int, int] = (1, 16777215)
+    base_mac: str = "fa:16:3e"
+    dns_domain: str = "openstacklocal"
+    quotas: dict[str, int] = field(
+        default_factory=lambda: {
+            "network": 100,
+            "subnet": 100,
+            "port": 500,
+            "router": 10,
+            "floatingip": 50,
+            "security_group": 10,
+            "security_group_rule": 100,
+            "subnetpool": -1,
+        }
+    )
+    agent_down_time_s: float = 75.0
+    pagination_max_limit: int = 0
+    max_allowed_address_pair: int = 10
+    max_routes: int = 30
+    max_subnet_host_routes: int = 20
+    max_dns_nameservers: int = 5
+    wire_timeout_s: float = 60.0
+    enable_isolated_metadata: bool = True

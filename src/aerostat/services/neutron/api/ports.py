@@ -1,0 +1,7 @@
+"""/ports: list, show, create, update, delete."""
+
+from aerostat.services.neutron.api.resources import crud
+from aerostat.services.neutron.domain import nouns
+from aerostat.services.neutron.schemas.nouns import PORT
+
+routes = crud("/ports", PORT, nouns.PORTS)

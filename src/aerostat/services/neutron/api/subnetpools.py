@@ -1,0 +1,7 @@
+"""/subnetpools: list, show, create, update, delete."""
+
+from aerostat.services.neutron.api.resources import crud
+from aerostat.services.neutron.domain import nouns
+from aerostat.services.neutron.schemas.nouns import SUBNETPOOL
+
+routes = crud("/subnetpools", SUBNETPOOL, nouns.SUBNETPOOLS)

@@ -1,0 +1,7 @@
+"""/subnets: list, show, create, update, delete."""
+
+from aerostat.services.neutron.api.resources import crud
+from aerostat.services.neutron.domain import nouns
+from aerostat.services.neutron.schemas.nouns import SUBNET
+
+routes = crud("/subnets", SUBNET, nouns.SUBNETS)

@@ -1,0 +1,70 @@
+"""neutron-server as the hosts' agents see it."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from aerostat.contracts.compute import MetadataReply, metadata
+from aerostat.kit.context import system_context
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import NotFound
+from aerostat.kit.ids import request_id
+from aerostat.services.neutron.agent.endpoint import AgentReport, MetadataRequest
+from aerostat.services.neutron.db import tables as t
+from aerostat.services.neutron.domain import agents, wanted
+from aerostat.services.neutron.model.wanted import Wanted
+from aerostat.services.neutron.runtime import Call, NeutronService
+
+P, A = t.ports.c, t.addresses.c
+
+
+def system_call(neutron: NeutronService) -> Call:
+    """Return an operation that the cloud itself does."""
+    return Call(system_context(request_id()), neutron, neutron.clock.now())
+
+
+class Control:
+    """Implements agent.endpoint.NetworkControl."""
+
+    def __init__(self, neutron: NeutronService) -> None:
+        self._neutron = neutron
+
+    async def wanted(self, *, host: str) -> Wanted:
+        return await self._neutron.db.read(wanted.wanted, host, self._neutron.config)
+
+    async def report(self, *, host: str, agents: list[AgentReport], ports_up: list[str]) -> None:
+        said = _reported(host, agents, ports_up)
+        await self._neutron.db.write(_report, system_call(self._neutron), said)
+
+    async def metadata(self, *, host: str, request: MetadataRequest) -> MetadataReply:
+        server = await self._neutron.db.read(_server_at, request)
+        stub = metadata.at(self._neutron.bus)
+        return await stub.get(server_id=server, path=request.path, address=request.address)
+
+
+def _reported(host: str, said: list[AgentReport], ports_up: list[str]) -> agents.Reported:
+    return agents.Reported(host, said, ports_up)
+
+
+def _report(tx: Tx, call: Call, said: agents.Reported) -> None:
+    agents.report(tx, call, said)
+
+
+def _server_at(tx: Tx, request: MetadataRequest) -> str:
+    """Return the server whose port has the address. Raises: NotFound."""
+    stmt = (
+        select(P.device_id)
+        .join_from(t.addresses, t.ports, A.port_id == P.id)
+        .where(A.ip_address == request.address, P.device_owner.not_like("network:%"))
+    )
+    if request.network_id is not None:
+        stmt = stmt.where(A.network_id == request.network_id)
+    else:
+        inner: Any = select(P.network_id).where(
+            P.device_id == request.router_id, P.device_owner == "network:router_interface"
+        )
+        stmt = stmt.where(A.network_id.in_(inner))
+    found = tx.scalar(stmt)
+    if not found:
+        raise NotFound(f"No server has the address {request.address} there")
+    return str(found)

@@ -1,0 +1,78 @@
+"""The DHCP server of a network: one port, on one host, with an address in each subnet it serves."""
+
+import uuid
+from typing import Any
+
+from sqlalchemy import select, update
+
+from aerostat.kit.db.engine import Tx
+from aerostat.services.neutron.db import tables as t
+from aerostat.services.neutron.domain import addresses, rows
+from aerostat.services.neutron.runtime import Call
+
+OWNER = "network:dhcp"
+P = t.ports.c
+
+
+def device_id(host: str, network_id: str) -> str:
+    """Return what upstream's agent calls the server of a network on a host."""
+    return f"dhcp{uuid.uuid5(uuid.NAMESPACE_DNS, host)}-{network_id}"
+
+
+def settle(tx: Tx, call: Call, network: Any, host: str = "") -> None:
+    """Bring the DHCP port of a network to what its subnets ask for.
+
+    Without a host only a server that is there already is changed.
+    """
+    served = [s for s in addresses.subnets_of(tx, network.id) if s.enable_dhcp]
+    port = tx.first(select(t.ports).where(P.network_id == network.id, P.device_owner == OWNER))
+    if port is None and served and host:
+        port = _add(tx, call, network, host)
+    if port is None:
+        return
+    held = {
+        row.subnet_id: row.ip_address
+        for row in tx.all(select(t.addresses).where(t.addresses.c.port_id == port.id))
+    }
+    wanted = {s.id for s in served}
+    if not wanted:
+        addresses.release(tx, port.id)
+        rows.remove(tx, t.ports, port.id)
+    elif wanted != set(held):
+        keep = [{"subnet_id": s, "ip_address": ip} for s, ip in held.items() if s in wanted]
+        more = [{"subnet_id": s} for s in sorted(wanted - set(held))]
+        addresses.replace(tx, port._asdict(), keep + more, served)
+
+
+def _add(tx: Tx, call: Call, network: Any, host: str) -> Any:
+    key = rows.add(
+        tx,
+        call,
+        t.ports,
+        {
+            "project_id": network.project_id,
+            "network_id": network.id,
+            "mac_address": _mac(call),
+            "device_id": device_id(host, network.id),
+            "device_owner": OWNER,
+            "host": host,
+            "vif_type": "bridge",
+            "status": "ACTIVE",
+            "port_security_enabled": False,
+            "profile": {},
+            "allowed_address_pairs": [],
+            "extra_dhcp_opts": [],
+        },
+    )
+    return tx.first(select(t.ports).where(P.id == key))
+
+
+def _mac(call: Call) -> str:
+    digits = call.neutron.new_id()[:6]
+    return ":".join((call.config.base_mac, digits[:2], digits[2:4], digits[4:6]))
+
+
+def move(tx: Tx, network_id: str, host: str) -> None:
+    """Let the server of a network be on another host."""
+    stmt = update(t.ports).where(P.network_id == network_id, P.device_owner == OWNER)
+    tx.run(stmt.values(host=host, device_id=device_id(host, network_id)))

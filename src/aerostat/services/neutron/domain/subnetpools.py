@@ -1,0 +1,147 @@
+"""Subnet pools: prefixes that subnets are carved from; and address scopes."""
+
+import ipaddress
+from typing import Any
+
+import netaddr  # type: ignore[import-untyped]
+from sqlalchemy import select
+
+from aerostat.kit.db.engine import Tx
+from aerostat.services.neutron.db import collection
+from aerostat.services.neutron.db import tables as t
+from aerostat.services.neutron.db.collections import SUBNETPOOLS
+from aerostat.services.neutron.domain import quotas, rows
+from aerostat.services.neutron.domain.access import authorize, owner_of, target
+from aerostat.services.neutron.model import faults
+from aerostat.services.neutron.runtime import Call
+
+C = t.subnetpools.c
+LEAST = {4: 8, 6: 64}
+MOST = {4: 32, 6: 128}
+
+
+def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
+    """Make a pool. Raises: BadRequest (prefixes, lengths), QuotaExceeded."""
+    owner = owner_of(call, values)
+    authorize(call, "create_subnetpool", target(call, {**values, "project_id": owner}), given)
+    quotas.check(tx, call, "subnetpool", owner)
+    values["prefixes"], version = _prefixes(values["prefixes"])
+    values["ip_version"] = version
+    values.setdefault("min_prefixlen", LEAST[version])
+    values.setdefault("max_prefixlen", MOST[version])
+    values.setdefault("default_prefixlen", values["min_prefixlen"])
+    _check_lengths(values)
+    return rows.add(tx, call, t.subnetpools, {**values, "project_id": owner})
+
+
+def _prefixes(asked: list[str]) -> tuple[list[str], int]:
+    versions = {ipaddress.ip_network(p).version for p in asked}
+    if len(versions) != 1:
+        raise faults.bad(
+            "PrefixVersionMismatch", "Cannot mix IPv4 and IPv6 prefixes in a subnet pool."
+        )
+    merged = [str(c) for c in netaddr.cidr_merge(asked)]
+    return merged, versions.pop()
+
+
+def _check_lengths(values: dict[str, Any]) -> None:
+    least, most = values["min_prefixlen"], values["max_prefixlen"]
+    default = values["default_prefixlen"]
+    if not least <= default <= most or most > MOST[values["ip_version"]]:
+        raise faults.bad(
+            "IllegalSubnetPoolPrefixBounds",
+            f"Illegal prefix bounds: min_prefixlen={least}, default_prefixlen={default}, "
+            f"max_prefixlen={most}.",
+        )
+
+
+def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
+    """Change a pool; prefixes may only grow. Raises: Forbidden, BadRequest."""
+    authorize(call, "update_subnetpool", target(call, row._asdict()), values)
+    if "prefixes" in values:
+        values["prefixes"], _ = _prefixes(values["prefixes"])
+        missing = netaddr.IPSet(row.prefixes) - netaddr.IPSet(values["prefixes"])
+        if missing:
+            raise faults.bad(
+                "IllegalSubnetPoolPrefixUpdate",
+                "Illegal update to prefixes: existing prefixes must be a subset of the new ones.",
+            )
+    _check_lengths({**row._asdict(), **values})
+    rows.change(tx, call, t.subnetpools, row.id, values)
+
+
+def delete(tx: Tx, call: Call, row: Any) -> None:
+    """Raises: Conflict (subnets came from it)."""
+    authorize(call, "delete_subnetpool", target(call, row._asdict()))
+    c = t.subnets.c
+    if tx.first(select(c.id).where(c.subnetpool_id == row.id).limit(1)) is not None:
+        raise faults.conflict(
+            "SubnetPoolDeleteError",
+            f"Unable to delete subnet pool {row.id}: Subnet pool has existing allocations.",
+        )
+    rows.remove(tx, t.subnetpools, row.id)
+
+
+def default(tx: Tx, version: int) -> str:
+    """Return the id of the default pool. Raises: BadRequest (there is none)."""
+    found = tx.scalar(select(C.id).where(C.is_default.is_(True), C.ip_version == version))
+    if found is None:
+        raise faults.bad("BadRequest", f"No default subnetpool found for IPv{version}")
+    return str(found)
+
+
+def carve(tx: Tx, call: Call, pool_id: str, asked: dict[str, Any]) -> str:
+    """Return a CIDR of the pool that no subnet has. Raises: NotFound, BadRequest, Conflict."""
+    cidr, length, version = (asked.get(name) for name in ("cidr", "prefixlen", "ip_version"))
+    pool = collection.get(tx, SUBNETPOOLS, call.ctx, pool_id)
+    if version is not None and version != pool.ip_version:
+        raise faults.bad(
+            "BadRequest", f"Subnet pool {pool_id} is of IPv{pool.ip_version}, not IPv{version}"
+        )
+    c = t.subnets.c
+    used = netaddr.IPSet(
+        [row[0] for row in tx.all(select(c.cidr).where(c.subnetpool_id == pool.id))]
+    )
+    free = netaddr.IPSet(pool.prefixes) - used
+    if cidr is not None:
+        if netaddr.IPNetwork(cidr) not in free:
+            raise _failed("Cannot allocate requested subnet from the available set of prefixes")
+        return str(cidr)
+    size = length or pool.default_prefixlen
+    if not pool.min_prefixlen <= size <= pool.max_prefixlen:
+        kind = "Min" if size < pool.min_prefixlen else "Max"
+        raise faults.bad(
+            f"{kind}PrefixSubnetAllocationError",
+            f"Unable to allocate subnet with prefix length {size}, allowed are "
+            f"{pool.min_prefixlen} to {pool.max_prefixlen}.",
+        )
+    for block in sorted(free.iter_cidrs(), key=lambda b: (-b.prefixlen, b.first)):
+        if block.prefixlen <= size:
+            return f"{block.network}/{size}"
+    raise _failed(f"Insufficient prefix space to allocate subnet size /{size}")
+
+
+def _failed(why: str) -> Exception:
+    return faults.conflict("SubnetAllocationError", f"Failed to allocate subnet: {why}.")
+
+
+def create_scope(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
+    owner = owner_of(call, values)
+    authorize(call, "create_address_scope", target(call, {**values, "project_id": owner}), given)
+    return rows.add(tx, call, t.address_scopes, {**values, "project_id": owner})
+
+
+def update_scope(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
+    authorize(call, "update_address_scope", target(call, row._asdict()), values)
+    if values.get("shared") is False and row.shared:
+        raise faults.bad("AddressScopeUpdateError", "Shared address scope can't be unshared.")
+    rows.change(tx, call, t.address_scopes, row.id, values)
+
+
+def delete_scope(tx: Tx, call: Call, row: Any) -> None:
+    authorize(call, "delete_address_scope", target(call, row._asdict()))
+    if tx.first(select(C.id).where(C.address_scope_id == row.id).limit(1)) is not None:
+        raise faults.conflict(
+            "AddressScopeInUse", f"Unable to delete address scope {row.id}: it is in use."
+        )
+    rows.remove(tx, t.address_scopes, row.id)

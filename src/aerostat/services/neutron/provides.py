@@ -1,0 +1,84 @@
+"""What neutron does for the other services."""
+
+from aerostat.contracts.network import BoundPort, RequestedNetwork, ServerAddress
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import Unavailable
+from aerostat.kit.ids import request_id
+from aerostat.services.neutron.agent.endpoint import network_host
+from aerostat.services.neutron.domain import notices, server_views, servers
+from aerostat.services.neutron.domain.control import system_call
+from aerostat.services.neutron.runtime import Call, NeutronService
+
+
+class Provides:
+    """Implements contracts.network.Network over this service's own tables."""
+
+    def __init__(self, neutron: NeutronService) -> None:
+        self._neutron, self._db = neutron, neutron.db
+
+    async def check(
+        self,
+        *,
+        project_id: str,
+        is_admin: bool,
+        requested: list[RequestedNetwork] | None,
+        security_groups: list[str],
+        count: int,
+    ) -> list[RequestedNetwork]:
+        """Return the NICs that `requested` means."""
+        ctx = servers.member_context(project_id, is_admin=is_admin, request=request_id())
+        call = Call(ctx, self._neutron, self._neutron.clock.now())
+        return await self._db.write(servers.check, call, requested, security_groups, count)
+
+    async def ensure_ports(
+        self,
+        *,
+        server_id: str,
+        project_id: str,
+        host: str,
+        availability_zone: str,
+        hostname: str,
+        requested: list[RequestedNetwork],
+        security_groups: list[str],
+    ) -> list[BoundPort]:
+        """Make or adopt the server's ports, in order, and bind them to `host`."""
+        call = system_call(self._neutron)
+        wish = servers.Wish(server_id, project_id, host, availability_zone, hostname)
+
+        def write(tx: Tx) -> list[BoundPort]:
+            servers.ensure(tx, call, wish, requested, security_groups)
+            return server_views.bound_ports(tx, server_id)
+
+        return await self._db.write(write)
+
+    async def wire(self, *, server_id: str, host: str) -> None:
+        """Return when the agents on `host` have everything ready for the server's ports."""
+
+        def read(tx: Tx) -> tuple[list[str], int, list[str]]:
+            found = servers.of_server(tx, server_id)
+            failed = [row.id for row in found if row.vif_type != "bridge"]
+            return [row.id for row in found], notices.revision(tx), failed
+
+        port_ids, revision, failed = await self._db.read(read)
+        if failed:
+            raise Unavailable(f"Binding failed for port {failed[0]} on host {host}")
+        if port_ids:
+            timeout_s = self._neutron.config.wire_timeout_s
+            agent = network_host.at(self._neutron.bus, host, timeout_s=timeout_s)
+            await agent.ensure(port_ids=port_ids, revision=revision)
+
+    async def ports(self, *, server_id: str) -> list[BoundPort]:
+        """Return the ports of a server, in the order they were made."""
+        return await self._db.read(server_views.bound_ports, server_id)
+
+    async def release_ports(self, *, server_id: str) -> None:
+        """Delete the ports made for the server and let go of the adopted ones."""
+        await self._db.write(servers.release, system_call(self._neutron), server_id)
+
+    async def addresses(self, *, server_ids: list[str]) -> dict[str, list[ServerAddress]]:
+        """Return the addresses of many servers at once, fixed then floating."""
+        return await self._db.read(server_views.addresses, server_ids)
+
+    async def security_groups(self, *, server_ids: list[str]) -> dict[str, list[str]]:
+        """Return the security group names of many servers at once."""
+        return await self._db.read(server_views.group_names, server_ids)
