@@ -1,0 +1,75 @@
+"""The `node` process: compute, L2, DHCP, L3 and metadata agents of a host; root, no database."""
+
+from aerostat.assembly.settings import Settings
+from aerostat.kit.bus.embedded import EmbeddedBus
+from aerostat.kit.log import Logger
+from aerostat.services.neutron.agent.node import NetworkAgent
+from aerostat.services.neutron.config import NetworkAgentConfig
+from aerostat.services.neutron.drivers.base import Dataplane
+from aerostat.services.nova.agent.compute import ComputeAgent
+from aerostat.services.nova.agent.endpoint import compute_control, compute_host
+from aerostat.services.nova.drivers.base import Driver, NodeIdentity
+
+log = Logger("node")
+GLANCE_PORT = 9292
+
+
+class Node:
+    """The agents of this host; with the fake driver, of as many hosts as the settings say."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.bus = EmbeddedBus()
+        self._compute: list[ComputeAgent] = []
+        self._network: list[NetworkAgent] = []
+
+    async def start(self) -> None:
+        """Connect, announce the hosts, and take up what they were doing."""
+        s = self._settings
+        s.node_dir.mkdir(parents=True, exist_ok=True)
+        for host in self._hosts():
+            agent = ComputeAgent(host, self._driver(host), compute_control.at(self.bus))
+            compute_host.serve(self.bus, agent, host)
+            config = NetworkAgentConfig(state_dir=str(s.node_dir / "neutron" / host))
+            network = NetworkAgent(self.bus, host, config, self._dataplane())
+            self._compute.append(agent)
+            self._network.append(network)
+            await network.start()
+        self.bus.connect(s.bus_path)
+        await self.bus.connected()
+        for agent in self._compute:
+            await agent.open()
+        log.info("node.ready", hosts=len(self._compute), driver=s.compute_driver)
+
+    def _hosts(self) -> list[str]:
+        s = self._settings
+        if s.compute_driver != "fake" or s.fake_hosts == 1:
+            return [s.host_name]
+        return [f"{s.host_name}-{i + 1}" for i in range(s.fake_hosts)]
+
+    def _driver(self, host: str) -> Driver:
+        s = self._settings
+        who = NodeIdentity(host, host, s.listen)
+        if s.compute_driver == "fake":
+            from aerostat.services.nova.drivers.fake import FakeDriver
+
+            return FakeDriver(who, journal=s.node_dir / f"fake-{host}.json")
+        from aerostat.services.nova.drivers.image_source import HttpImageSource
+        from aerostat.services.nova.drivers.libvirt.driver import LibvirtDriver
+
+        return LibvirtDriver(who, s.node_dir, HttpImageSource(s.url(GLANCE_PORT)))
+
+    def _dataplane(self) -> Dataplane | None:
+        if self._settings.compute_driver != "fake":
+            return None
+        from aerostat.services.neutron.drivers.fake import FakeDataplane
+
+        return FakeDataplane()
+
+    async def stop(self) -> None:
+        """Let go; guests and their networks go on."""
+        for agent in self._compute:
+            await agent.close()
+        for network in self._network:
+            await network.close()
+        await self.bus.close()

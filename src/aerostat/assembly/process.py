@@ -1,0 +1,50 @@
+"""Runs a role until it is told to stop."""
+
+import asyncio
+import signal
+from typing import Protocol
+
+import uvloop
+
+from aerostat.assembly.settings import Settings
+from aerostat.kit import log
+
+
+class Role(Protocol):
+    """Something that a process runs."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+ROLES = ("control", "node")
+
+
+def make(role: str, settings: Settings) -> Role:
+    """Return the role; importing it only here keeps the other one's libraries out."""
+    if role == "control":
+        from aerostat.assembly.control import Control
+
+        return Control(settings)
+    from aerostat.assembly.node import Node
+
+    return Node(settings)
+
+
+def run(roles: list[str], settings: Settings) -> None:
+    """Run roles in this process until SIGTERM or SIGINT."""
+    log.setup(settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run([make(role, settings) for role in roles]))
+
+
+async def _run(roles: list[Role]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for role in roles:
+        await role.start()
+    await stop.wait()
+    for role in reversed(roles):
+        await role.stop()

@@ -1,0 +1,152 @@
+"""Builds the services of the control plane over one database and one bus."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aerostat.assembly.settings import Settings
+from aerostat.contracts.compute import metadata
+from aerostat.contracts.identity import CatalogService, identity
+from aerostat.contracts.image import image
+from aerostat.contracts.network import network
+from aerostat.contracts.placement import placement
+from aerostat.kit.bus.endpoint import Bus
+from aerostat.kit.clock import Clock
+from aerostat.kit.db.engine import Database
+from aerostat.kit.db.migrate import upgrade
+from aerostat.kit.http.edge import Api, Authenticate
+from aerostat.kit.http.policy import Policy
+from aerostat.kit.ids import IdSource
+from aerostat.kit.manifest import Manifest
+from aerostat.kit.saga.engine import Engine
+from aerostat.services.glance import provides as glance_provides
+from aerostat.services.glance import runtime as glance_runtime
+from aerostat.services.glance import service as glance_service
+from aerostat.services.keystone import provides as keystone_provides
+from aerostat.services.keystone import runtime as keystone_runtime
+from aerostat.services.keystone import service as keystone_service
+from aerostat.services.keystone.config import KeystoneConfig
+from aerostat.services.keystone.domain.bootstrap import bootstrap
+from aerostat.services.neutron import provides as neutron_provides
+from aerostat.services.neutron import runtime as neutron_runtime
+from aerostat.services.neutron import service as neutron_service
+from aerostat.services.neutron.agent.endpoint import network_control
+from aerostat.services.neutron.runtime import NeutronService
+from aerostat.services.nova import provides as nova_provides
+from aerostat.services.nova import service as nova_service
+from aerostat.services.nova.agent.endpoint import compute_control
+from aerostat.services.nova.config import NovaConfig
+from aerostat.services.nova.db.tables import sagas as nova_sagas
+from aerostat.services.nova.runtime import Nova
+from aerostat.services.placement import provides as placement_provides
+from aerostat.services.placement import service as placement_service
+from aerostat.services.placement.runtime import PlacementService
+
+NOVNC_PORT = 6080
+
+MANIFESTS: tuple[Manifest, ...] = (
+    keystone_service.manifest,
+    glance_service.manifest,
+    placement_service.manifest,
+    nova_service.manifest,
+    neutron_service.manifest,
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """What every service is built over."""
+
+    settings: Settings
+    db: Database
+    bus: Bus
+    clock: Clock
+    ids: IdSource
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The control plane: an application per manifest, and what runs behind them."""
+
+    apps: dict[str, Api[Any]]
+    nova: Nova
+    authenticate: Authenticate
+
+
+async def build(world: World, admin_password: str) -> Plane:
+    """Bring the schemas up to date, build every service and fill the catalogue."""
+    for manifest in MANIFESTS:
+        await upgrade(world.db, manifest.name, manifest.migrations)
+    keystone = await _keystone(world, admin_password)
+    provider = keystone_provides.IdentityProvider(keystone)
+    identity.serve(world.bus, provider)
+    await provider.register(region=world.settings.region, services=catalog(world.settings))
+    services: dict[str, Any] = {
+        "keystone": keystone,
+        "glance": _glance(world),
+        "placement": _placement(world),
+        "neutron": _neutron(world),
+        "nova": _nova(world),
+    }
+    apps = {
+        m.name: Api(m.api, services[m.name], Policy(m.rules), provider.authenticate)
+        for m in MANIFESTS
+    }
+    return Plane(apps, services["nova"], provider.authenticate)
+
+
+def catalog(settings: Settings) -> list[CatalogService]:
+    """Return what the catalogue shows."""
+    return [
+        CatalogService(m.name, m.service_type, m.description, settings.url(m.port, m.suffix))
+        for m in MANIFESTS
+    ]
+
+
+async def _keystone(world: World, admin_password: str) -> keystone_runtime.Keystone:
+    config = KeystoneConfig(password_hash_rounds=world.settings.password_hash_rounds)
+    state = world.settings.control_dir / "keystone"
+    keystone = keystone_runtime.build(world.db, state, config, clock=world.clock)
+    await bootstrap(keystone, admin_password=admin_password, region=world.settings.region)
+    return keystone
+
+
+def _glance(world: World) -> Any:
+    state = world.settings.control_dir / "glance"
+    glance = glance_runtime.build(world.db, state, clock=world.clock)
+    image.serve(world.bus, glance_provides.ImageProvider(glance))
+    return glance
+
+
+def _placement(world: World) -> PlacementService:
+    service = PlacementService(world.db, world.clock)
+    placement.serve(world.bus, placement_provides.Provides(service))
+    return service
+
+
+def _neutron(world: World) -> NeutronService:
+    service = neutron_runtime.build(world.db, world.bus, world.clock)
+    network.serve(world.bus, neutron_provides.NetworkProvider(service))
+    network_control.serve(world.bus, neutron_provides.Control(service))
+    return service
+
+
+def _nova(world: World) -> Nova:
+    config = NovaConfig(
+        novncproxy_base_url=world.settings.url(NOVNC_PORT, "/vnc_auto.html"),
+    )
+    sagas: Engine[Nova] = Engine(world.db, nova_sagas, nova_service.SAGAS, world.clock, world.ids)
+    nova = Nova(
+        db=world.db,
+        clock=world.clock,
+        ids=world.ids,
+        config=config,
+        bus=world.bus,
+        sagas=sagas,
+        placement=placement.at(world.bus),
+        network=network.at(world.bus, timeout_s=90),
+        image=image.at(world.bus),
+        identity=identity.at(world.bus),
+    )
+    compute_control.serve(world.bus, nova_provides.Conductor(nova))
+    metadata.serve(world.bus, nova_provides.MetadataProvides(nova))
+    return nova

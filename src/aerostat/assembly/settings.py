@@ -1,0 +1,103 @@
+"""What a process is told when it starts; the defaults run the whole cloud.
+
+Read from `aerostat.toml` in the state directory if it is there; AEROSTAT_<FIELD> in the
+environment goes above it.
+"""
+
+import os
+import socket
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aerostat.kit.errors import BadRequest
+
+DEFAULT_STATE_DIR = "/var/lib/aerostat"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one installation. Ports are upstream's plus `port_offset`."""
+
+    state_dir: Path = Path(DEFAULT_STATE_DIR)
+    """Where everything lives: databases, images, guests, keys, logs."""
+
+    host: str = ""
+    """The name of this host for the cloud; the machine's host name if empty."""
+
+    listen: str = "127.0.0.1"
+    """The address that the APIs listen on, and the one in the catalogue."""
+
+    port_offset: int = 0
+    """Added to every port, so that several clouds fit one machine."""
+
+    gateway_port: int = 8000
+    """The one port that serves every API under /identity, /compute, ..."""
+
+    region: str = "RegionOne"
+    """The region of the catalogue."""
+
+    compute_driver: str = "libvirt"
+    """libvirt, or fake: guests without a hypervisor and networks without a kernel."""
+
+    fake_hosts: int = 1
+    """Compute hosts that a node with the fake driver plays."""
+
+    password_hash_rounds: int = 12
+    """bcrypt cost of passwords. Source: keystone [identity] password_hash_rounds."""
+
+    log_level: str = "INFO"
+    """DEBUG shows every request."""
+
+    service_user: str = "aerostat"
+    """The unprivileged user that `control` runs as."""
+
+    @property
+    def host_name(self) -> str:
+        """The name of this host."""
+        return self.host or socket.gethostname()
+
+    @property
+    def bus_path(self) -> Path:
+        """The Unix socket of the embedded bus."""
+        return self.state_dir / "run" / "bus.sock"
+
+    @property
+    def control_dir(self) -> Path:
+        """What belongs to `control`: database, keys, images."""
+        return self.state_dir / "control"
+
+    @property
+    def node_dir(self) -> Path:
+        """What belongs to `node`: guests, image cache, network state."""
+        return self.state_dir / "node"
+
+    def port(self, standard: int) -> int:
+        """Return the port to use for upstream's `standard` one."""
+        return standard + self.port_offset
+
+    def url(self, standard: int, path: str = "") -> str:
+        """Return the URL of an API."""
+        return f"http://{self.listen}:{self.port(standard)}{path}"
+
+
+def load(state_dir: Path | None = None) -> Settings:
+    """Return the settings. Raises: BadRequest, naming the setting that is wrong."""
+    root = state_dir or Path(os.environ.get("AEROSTAT_STATE_DIR", DEFAULT_STATE_DIR))
+    values: dict[str, Any] = {}
+    file = root / "aerostat.toml"
+    if file.exists():
+        values.update(tomllib.loads(file.read_text()))
+    for name in Settings.__struct_fields__:
+        if (given := os.environ.get(f"AEROSTAT_{name.upper()}")) is not None:
+            values[name] = given
+    values["state_dir"] = str(root)
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as why:
+        raise BadRequest(f"A setting is wrong: {why}", field="aerostat.toml") from why
+
+
+def _path(kind: type, value: Any) -> Any:
+    return kind(value)

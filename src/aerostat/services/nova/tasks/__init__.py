@@ -1,0 +1,1 @@
+"""What nova runs beside its API."""
