@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from aerostat.kit.db.columns import Json  # noqa: F401
+from aerostat.kit.db.columns import Json
 
 revision = "0001"
 down_revision = None
