@@ -40,6 +40,7 @@ spec: ApiSpec = ApiSpec(
     name="nova",
     mounts=[("/v2.1", NOUNS), ("", [root.root, openapi.routes_for(lambda: spec)])],
     envelope=errors.nova,
+    service_type="compute",
     versions=VERSIONS,
     strict_media=True,
     request_id_header="x-compute-request-id",

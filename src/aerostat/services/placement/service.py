@@ -37,6 +37,7 @@ spec: ApiSpec = ApiSpec(
     name="placement",
     mounts=[("", [*NOUNS, openapi.routes_for(lambda: spec)])],
     envelope=errors.placement,
+    service_type="placement",
     versions=VERSIONS,
     strict_media=True,
     max_body=16 << 20,
