@@ -24,10 +24,9 @@ from aerostat.services.neutron.agent.node import NetworkAgent
 from aerostat.services.neutron.config import NetworkAgentConfig
 from aerostat.services.neutron.db.tables import metadata as tables
 from aerostat.services.neutron.domain.control import Control
-from aerostat.services.neutron.domain.notifier import Notifier
 from aerostat.services.neutron.drivers.fake import FakeDataplane
-from aerostat.services.neutron.provides import Provides
-from aerostat.services.neutron.runtime import NeutronService
+from aerostat.services.neutron.provides import NetworkProvider
+from aerostat.services.neutron.runtime import NeutronService, build
 from aerostat.services.neutron.service import manifest
 
 ROLES = {"admin": ("admin", "manager", "member", "reader"), "member": ("member", "reader")}
@@ -51,7 +50,7 @@ class Cloud:
 
     http: httpx.AsyncClient
     neutron: NeutronService
-    provides: Provides
+    provides: NetworkProvider
     plane: FakeDataplane
 
     async def ask(
@@ -108,7 +107,7 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
     await upgrade(db, "neutron", manifest.migrations)
     assert await db.read(differences, "neutron", tables) == []
     bus = EmbeddedBus()
-    neutron = NeutronService(db, SystemClock(), bus, notify=Notifier(bus))
+    neutron = build(db, bus, SystemClock())
     network_control.serve(bus, Control(neutron))
     metadata.serve(bus, Nova())
     plane = FakeDataplane()
@@ -118,7 +117,7 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
     api = Api(manifest.api, neutron, Policy(manifest.rules), _authenticate)
     transport = httpx.ASGITransport(app=api)
     async with httpx.AsyncClient(transport=transport, base_url="http://neutron") as http:
-        cloud = Cloud(http, neutron, Provides(neutron), plane)
+        cloud = Cloud(http, neutron, NetworkProvider(neutron), plane)
         await until_agents(cloud)
         yield cloud
     await agent.close()

@@ -6,11 +6,13 @@ from aerostat.kit.errors import Unavailable
 from aerostat.kit.ids import request_id
 from aerostat.services.neutron.agent.endpoint import network_host
 from aerostat.services.neutron.domain import notices, server_views, servers
-from aerostat.services.neutron.domain.control import system_call
+from aerostat.services.neutron.domain.control import Control, system_call
 from aerostat.services.neutron.runtime import Call, NeutronService
 
+__all__ = ["Control", "NetworkProvider"]
 
-class Provides:
+
+class NetworkProvider:
     """Implements contracts.network.Network over this service's own tables."""
 
     def __init__(self, neutron: NeutronService) -> None:

@@ -52,3 +52,10 @@ class Call:
     @property
     def config(self) -> NeutronConfig:
         return self.neutron.config
+
+
+def build(
+    db: Database, bus: Bus, clock: Clock, config: NeutronConfig | None = None
+) -> NeutronService:
+    """Return the service over these."""
+    return NeutronService(db, clock, bus, config or NeutronConfig())

@@ -12,6 +12,7 @@ from aerostat.kit.ids import request_id
 from aerostat.services.neutron.agent.endpoint import AgentReport, MetadataRequest
 from aerostat.services.neutron.db import tables as t
 from aerostat.services.neutron.domain import agents, wanted
+from aerostat.services.neutron.domain.notifier import Notifier
 from aerostat.services.neutron.model.wanted import Wanted
 from aerostat.services.neutron.runtime import Call, NeutronService
 
@@ -24,10 +25,11 @@ def system_call(neutron: NeutronService) -> Call:
 
 
 class Control:
-    """Implements agent.endpoint.NetworkControl."""
+    """Implements agent.endpoint.NetworkControl; from its making on, hosts are told of changes."""
 
     def __init__(self, neutron: NeutronService) -> None:
         self._neutron = neutron
+        neutron.notify = Notifier(neutron.bus)
 
     async def wanted(self, *, host: str) -> Wanted:
         return await self._neutron.db.read(wanted.wanted, host, self._neutron.config)
