@@ -27,9 +27,10 @@ from aerostat.services.keystone import service as keystone_service
 from aerostat.services.keystone.config import KeystoneConfig
 from aerostat.services.keystone.domain.bootstrap import bootstrap
 from aerostat.services.neutron import provides as neutron_provides
-from aerostat.services.neutron import runtime as neutron_runtime
 from aerostat.services.neutron import service as neutron_service
 from aerostat.services.neutron.agent.endpoint import network_control
+from aerostat.services.neutron.domain.control import Control
+from aerostat.services.neutron.domain.notifier import Notifier
 from aerostat.services.neutron.runtime import NeutronService
 from aerostat.services.nova import provides as nova_provides
 from aerostat.services.nova import service as nova_service
@@ -124,9 +125,15 @@ def _placement(world: World) -> PlacementService:
 
 
 def _neutron(world: World) -> NeutronService:
-    service = neutron_runtime.build(world.db, world.bus, world.clock)
+    service = NeutronService(
+        db=world.db,
+        clock=world.clock,
+        bus=world.bus,
+        new_id=world.ids,
+        notify=Notifier(world.bus),
+    )
     network.serve(world.bus, neutron_provides.NetworkProvider(service))
-    network_control.serve(world.bus, neutron_provides.Control(service))
+    network_control.serve(world.bus, Control(service))
     return service
 
 
