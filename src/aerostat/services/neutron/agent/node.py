@@ -20,8 +20,8 @@ from aerostat.services.neutron.drivers.linuxbridge.driver import LinuxBridge
 from aerostat.services.neutron.model.wanted import Wanted
 
 log = Logger("neutron.agent")
-RETRY_S = 1.0
-RETRY_MAX_S = 15.0
+RETRY_S = 0.1
+RETRY_MAX_S = 5.0
 HOST_PARTS = ("bridge filter", "strangers", "security groups", "fake")
 """Parts of a run without which no guest of the host may be plugged."""
 
@@ -113,7 +113,7 @@ class NetworkAgent:
                 pause = min(pause * 2, RETRY_MAX_S)
                 continue
             await self._finished()
-            await self._wait(RETRY_S * 5 if self._failed else self._config.poll_interval_s)
+            await self._wait(RETRY_MAX_S if self._failed else self._config.poll_interval_s)
             await asyncio.sleep(self._config.coalesce_s)
 
     async def _wait(self, timeout_s: float) -> None:
@@ -167,14 +167,16 @@ class NetworkAgent:
             await self._metadata.add(new, listener)
 
     async def _beat(self) -> None:
+        pause = RETRY_S
         while True:
             try:
                 await self._report(self._reported or [])
+                pause = RETRY_S
+                await asyncio.sleep(self._config.report_interval_s)
             except Fault as why:
-                log.warning("agent.report_failed", reason=why.message)
-                await asyncio.sleep(RETRY_S)
-                continue
-            await asyncio.sleep(self._config.report_interval_s)
+                log.debug("agent.report_failed", reason=why.message)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_MAX_S)
 
     async def _report(self, plugged: list[str]) -> None:
         first = self._reported is None and self._runs == 0
