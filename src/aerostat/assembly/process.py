@@ -1,6 +1,7 @@
 """Runs a role until it is told to stop."""
 
 import asyncio
+import gc
 import signal
 from typing import Protocol
 
@@ -39,12 +40,24 @@ def run(roles: list[str], settings: Settings) -> None:
         runner.run(_run([make(role, settings) for role in roles]))
 
 
+GC_THRESHOLDS = (100_000, 20, 50)
+"""Fewer looks at long-lived objects than Python's defaults: full ones cost 80 ms here."""
+
+
+def _settle_garbage() -> None:
+    """Leave all that start-up made out of garbage collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 async def _run(roles: list[Role]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     for role in roles:
         await role.start()
+    _settle_garbage()
     await stop.wait()
     for role in reversed(roles):
         await role.stop()

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict, GenerationConflict, NotFound
 from aerostat.services.placement.db import tables as t
@@ -169,7 +170,7 @@ def bump(tx: Tx, provider: Provider, expected: int | None, now: float) -> int:
 def inventories(tx: Tx, ids: Sequence[int]) -> dict[int, dict[str, Inventory]]:
     """Return the inventories of many providers by class."""
     out: dict[int, dict[str, Inventory]] = {id_: {} for id_ in ids}
-    for row in tx.all(select(t.inventories).where(INV.provider_id.in_(ids))):
+    for row in tx.all(select(t.inventories).where(among(INV.provider_id, ids))):
         out[row[0]][row[1]] = Inventory(*row[2:])
     return out
 
@@ -179,7 +180,7 @@ def used(tx: Tx, ids: Sequence[int]) -> dict[int, dict[str, int]]:
     out: dict[int, dict[str, int]] = {id_: {} for id_ in ids}
     stmt = (
         select(ALLOC.provider_id, ALLOC.resource_class, func.sum(ALLOC.used))
-        .where(ALLOC.provider_id.in_(ids))
+        .where(among(ALLOC.provider_id, ids))
         .group_by(ALLOC.provider_id, ALLOC.resource_class)
     )
     for id_, name, amount in tx.all(stmt):
@@ -222,7 +223,7 @@ def _pairs(
     tx: Tx, key: ColumnElement[Any], value: ColumnElement[Any], ids: Sequence[int]
 ) -> dict[int, list[str]]:
     out: dict[int, list[str]] = {id_: [] for id_ in ids}
-    for id_, found in tx.all(select(key, value).where(and_(key.in_(ids))).order_by(value)):
+    for id_, found in tx.all(select(key, value).where(among(key, ids)).order_by(value)):
         out[id_].append(found)
     return out
 
