@@ -228,7 +228,7 @@ async def test_ports_get_addresses_and_groups(cloud: Cloud) -> None:
 
 async def test_a_small_pool_runs_dry_and_refills(cloud: Cloud) -> None:
     network = await cloud.make("networks")
-    pool = [{"start": "10.5.0.10", "end": "10.5.0.12"}]
+    pool = [{"start": "10.5.0.10", "end": "10.5.0.13"}]
     await cloud.make(
         "subnets",
         network_id=network["id"],
@@ -481,4 +481,4 @@ async def test_agents(cloud: Cloud) -> None:
         "Metadata agent",
     }
     assert all(a["alive"] for a in found)
-    await cloud.ask("GET", "/agents", status=403)
+    assert (await cloud.ask("GET", "/agents"))["agents"] == []

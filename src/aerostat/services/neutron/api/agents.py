@@ -15,9 +15,11 @@ routes: Routes[NeutronService] = Routes("agents")
 GET, UPDATE = policies.BY_NAME["get_agent"], policies.BY_NAME["update_agent"]
 
 
-@routes.get("/agents", policy=GET)
+@routes.get("/agents", policy=None)
 async def index(neutron: NeutronService, req: Request[None]) -> dict[str, Any]:
-    """List the agents."""
+    """List the agents that the caller may see."""
+    if not req.allows(GET):
+        return {"agents": []}
     filters = {name: values for name, values in req.query.items() if name not in PAGING}
     found = await neutron.db.read(agents.index, call_of(neutron, req), filters)
     shown = Shown(req, "agent")
@@ -66,3 +68,34 @@ _list("/agents/{id}/dhcp-networks", "get_dhcp-networks", "networks", scheduling.
 _list("/agents/{id}/l3-routers", "get_l3-routers", "routers", scheduling.routers_of)
 _list("/networks/{id}/dhcp-agents", "get_dhcp-agents", "agents", scheduling.dhcp_agents)
 _list("/routers/{id}/l3-agents", "get_l3-agents", "agents", scheduling.l3_agents)
+
+
+def _assign(url: str, key: str, rules: tuple[str, str], verbs: tuple[Any, Any]) -> None:
+    create, delete = (policies.BY_NAME[rule] for rule in rules)
+    add, drop = verbs
+
+    @routes.post(url, policy=create, body=dict[str, Any])
+    async def assign(neutron: NeutronService, req: Request[dict[str, Any]]) -> None:
+        call, wanted = call_of(neutron, req), req.body.get(key)
+        if not isinstance(wanted, str):
+            raise BadRequest(f"'{key}' is required", field=key)
+        await neutron.db.write(add, call, req.path["id"], wanted)
+
+    @routes.delete(url + "/{other}", policy=delete)
+    async def dismiss(neutron: NeutronService, req: Request[None]) -> None:
+        call = call_of(neutron, req)
+        await neutron.db.write(drop, call, req.path["id"], req.path["other"])
+
+
+_assign(
+    "/agents/{id}/dhcp-networks",
+    "network_id",
+    ("create_dhcp-network", "delete_dhcp-network"),
+    (scheduling.add_network, scheduling.remove_network),
+)
+_assign(
+    "/agents/{id}/l3-routers",
+    "router_id",
+    ("create_l3-router", "delete_l3-router"),
+    (scheduling.add_router, scheduling.remove_router),
+)

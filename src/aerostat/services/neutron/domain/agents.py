@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, insert, select, update
 
 from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
@@ -76,23 +76,6 @@ def _settle_statuses(tx: Tx, call: Call, said: Reported) -> list[tuple[str, str]
                 .values(status=status, revision_number=P.revision_number + 1)
             )
     return [(row.device_id, row.id) for row in came if row.device_id]
-
-
-def l3_host(tx: Tx, call: Call) -> str:
-    """Return the living host with the fewest routers, "" if there is none."""
-    stmt = (
-        select(C.host)
-        .outerjoin(t.routers, R.host == C.host)
-        .where(
-            C.agent_type == "L3 agent",
-            C.admin_state_up.is_(True),
-            C.heartbeat >= call.now - call.config.agent_down_time_s,
-        )
-        .group_by(C.host)
-        .order_by(func.count(R.id), C.host)
-        .limit(1)
-    )
-    return str(tx.scalar(stmt) or "")
 
 
 def _adopt_routers(tx: Tx, call: Call, host: str) -> None:

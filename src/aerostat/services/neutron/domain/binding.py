@@ -6,7 +6,6 @@ from sqlalchemy import select, update
 
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.domain import dhcp
 from aerostat.services.neutron.model.wanted import bridge_name
 from aerostat.services.neutron.runtime import Call
 
@@ -33,14 +32,12 @@ def bridge_of(network: Any, configuration: dict[str, Any]) -> str | None:
 
 
 def bind(tx: Tx, call: Call, port_id: str, network: Any, host: str) -> bool:
-    """Bind a port and see to it that its network has DHCP; tell whether the host can have it."""
+    """Bind a port; tell whether the host can have its network."""
     found = configurations(tx, host)
     good = found is not None and bridge_of(network, found) is not None
     stmt = update(t.ports).where(t.ports.c.id == port_id)
     tx.run(stmt.values(host=host, vif_type="bridge" if good else "binding_failed", status="DOWN"))
     tx.run(stmt.where(t.ports.c.device_owner.in_(SERVED_AT_ONCE)).values(status="ACTIVE"))
-    if good:
-        dhcp.settle(tx, call, network, host)
     return good
 
 

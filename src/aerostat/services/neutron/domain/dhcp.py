@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.domain import addresses, rows
+from aerostat.services.neutron.domain import addresses, living, rows
 from aerostat.services.neutron.runtime import Call
 
 OWNER = "network:dhcp"
@@ -19,13 +19,31 @@ def device_id(host: str, network_id: str) -> str:
     return f"dhcp{uuid.uuid5(uuid.NAMESPACE_DNS, host)}-{network_id}"
 
 
+def port_of(tx: Tx, network_id: str) -> Any:
+    """Return the DHCP port of a network, None if nobody serves it."""
+    return tx.first(select(t.ports).where(P.network_id == network_id, P.device_owner == OWNER))
+
+
+def _has_room(tx: Tx, subnet: Any) -> bool:
+    return addresses.is_auto(subnet) or addresses.next_free(tx, subnet) is not None
+
+
+def serve(tx: Tx, call: Call, network: Any, host: str = "") -> None:
+    """See to it that somebody serves a network that has ports: `host`, or who is alive."""
+    if port_of(tx, network.id) is not None:
+        return
+    host = host or living.least_loaded(tx, call, "DHCP agent")
+    if host:
+        settle(tx, call, network, host)
+
+
 def settle(tx: Tx, call: Call, network: Any, host: str = "") -> None:
     """Bring the DHCP port of a network to what its subnets ask for.
 
     Without a host only a server that is there already is changed.
     """
     served = [s for s in addresses.subnets_of(tx, network.id) if s.enable_dhcp]
-    port = tx.first(select(t.ports).where(P.network_id == network.id, P.device_owner == OWNER))
+    port = port_of(tx, network.id)
     if port is None and served and host:
         port = _add(tx, call, network, host)
     if port is None:
@@ -34,7 +52,7 @@ def settle(tx: Tx, call: Call, network: Any, host: str = "") -> None:
         row.subnet_id: row.ip_address
         for row in tx.all(select(t.addresses).where(t.addresses.c.port_id == port.id))
     }
-    wanted = {s.id for s in served}
+    wanted = {s.id for s in served if s.id in held or _has_room(tx, s)}
     if not wanted:
         addresses.release(tx, port.id)
         rows.remove(tx, t.ports, port.id)

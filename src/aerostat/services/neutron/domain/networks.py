@@ -153,7 +153,11 @@ def _internalise(tx: Tx, row: Any) -> None:
 def delete(tx: Tx, call: Call, row: Any) -> None:
     """Delete a network with its subnets. Raises: Conflict (ports are on it)."""
     authorize(call, "delete_network", target(call, row._asdict(), row))
-    c = t.ports.c
+    c, f = t.ports.c, t.floatings.c
+    loose = (f.floating_network_id == row.id) & f.port_id.is_(None)
+    for floating in tx.all(select(f.id, f.floating_port_id).where(loose)):
+        rows.remove(tx, t.floatings, floating.id)
+        ports.drop(tx, floating.floating_port_id)
     found = tx.all(select(c.id, c.device_owner, c.host).where(c.network_id == row.id))
     if any(port.device_owner not in AUTO_DELETED for port in found):
         raise faults.conflict(

@@ -13,6 +13,7 @@ from aerostat.services.neutron.db.collections import NETWORKS
 from aerostat.services.neutron.domain import (
     addresses,
     binding,
+    dhcp,
     notices,
     quotas,
     rows,
@@ -68,8 +69,9 @@ def add(tx: Tx, call: Call, network: Any, values: dict[str, Any]) -> str:
     place = {n: row[n] for n in ("network_id", "mac_address", "device_owner")}
     addresses.allocate(tx, {"id": key, **place}, fixed, addresses.subnets_of(tx, network.id))
     _join(tx, key, groups)
-    if row["host"]:
-        binding.bind(tx, call, key, network, row["host"])
+    good = bool(row["host"]) and binding.bind(tx, call, key, network, row["host"])
+    if not row["device_owner"].startswith("network:"):
+        dhcp.serve(tx, call, network, row["host"] if good else "")
     notices.changed(tx, call, [network.id], notices.group_hosts(tx, groups))
     return key
 
@@ -222,7 +224,8 @@ def _rebind(tx: Tx, call: Call, row: Any, network: Any, change: dict[str, Any]) 
         return
     host = change.pop("host") or ""
     if host and host != row.host:
-        binding.bind(tx, call, row.id, network, host)
+        if binding.bind(tx, call, row.id, network, host):
+            dhcp.serve(tx, call, network, host)
     elif not host and row.host:
         binding.unbind(tx, row.id)
 

@@ -10,7 +10,7 @@ from aerostat.services.neutron.db import collection
 from aerostat.services.neutron.db import tables as t
 from aerostat.services.neutron.db.collection import among
 from aerostat.services.neutron.db.collections import NETWORKS
-from aerostat.services.neutron.domain import agents, notices, ports, quotas, rows
+from aerostat.services.neutron.domain import living, notices, ports, quotas, rows
 from aerostat.services.neutron.domain.access import authorize, network_of, owner_of, target
 from aerostat.services.neutron.model import faults
 from aerostat.services.neutron.runtime import Call
@@ -29,7 +29,7 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     for unused in ("distributed", "ha", "flavor_id"):
         values.pop(unused, None)
     row = {**values, "project_id": owner, "routes": [], "enable_snat": True, "host": ""}
-    row["host"] = agents.l3_host(tx, call)
+    row["host"] = living.least_loaded(tx, call, "L3 agent")
     key = rows.add(tx, call, t.routers, {**row, "status": "ACTIVE"})
     if gateway is not None:
         set_gateway(tx, call, rows.by_id(tx, t.routers, key), gateway)

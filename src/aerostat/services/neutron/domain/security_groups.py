@@ -93,6 +93,10 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
         raise faults.conflict(
             "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed."
         )
+    if not row.default_of and values.get("name") == "default":
+        raise faults.conflict(
+            "SecurityGroupDefaultAlreadyExists", "Default security group already exists."
+        )
     rows.change(tx, call, t.groups, row.id, values)
 
 

@@ -14,6 +14,7 @@ from aerostat.services.neutron.db.collections import NETWORKS, PORTS
 from aerostat.services.neutron.domain import (
     addresses,
     binding,
+    dhcp,
     notices,
     ports,
     quotas,
@@ -169,7 +170,9 @@ def _adopt(tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, place: int) ->
     if not port.dns_name:
         change["dns_name"] = wish.name
     rows.change(tx, call, t.ports, port.id, change)
-    binding.bind(tx, call, port.id, network_of(tx, port.network_id), wish.host)
+    network = network_of(tx, port.network_id)
+    if binding.bind(tx, call, port.id, network, wish.host):
+        dhcp.serve(tx, call, network, wish.host)
     notices.changed(tx, call, [port.network_id], [wish.host])
 
 

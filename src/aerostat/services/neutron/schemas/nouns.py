@@ -134,6 +134,13 @@ def _protocol(value: object) -> str | None:
     return None if value is None or str(value).lower() in ("any", "") else str(value).lower()
 
 
+def _port(value: object) -> int:
+    try:
+        return int(integer(-1, 65535)(value))
+    except ValueError as why:
+        raise ValueError(f"Invalid value for port {value}") from why
+
+
 RULE: Schema = schema(
     "security_group_rule",
     "security_group_rules",
@@ -143,10 +150,10 @@ RULE: Schema = schema(
     Attr("direction", one_of("ingress", "egress"), REQUIRED, put=False),
     Attr("ethertype", one_of("IPv4", "IPv6", "ipv4", "ipv6", None), "IPv4", put=False),
     Attr("protocol", _protocol, None, put=False),
-    Attr("port_range_min", optional(integer(-1, 65535)), None, put=False),
-    Attr("port_range_max", optional(integer(-1, 65535)), None, put=False),
+    Attr("port_range_min", optional(_port), None, put=False),
+    Attr("port_range_max", optional(_port), None, put=False),
     Attr("remote_ip_prefix", optional(prefix), None, put=False),
-    Attr("remote_group_id", optional(uuid), None, put=False),
+    Attr("remote_group_id", optional(text()), None, put=False),
     Attr("remote_address_group_id", one_of(None), None, put=False),
 )
 
