@@ -103,17 +103,17 @@ class NetworkAgent:
             self._kick.clear()
             try:
                 await self._run()
-                pause = RETRY_S
             except Exception as why:  # the loop is this agent's edge: it must go on
                 expected = isinstance(why, Fault | OSError)
                 self._failed = {"run": str(why)}
                 log.error("agent.run_failed", why=None if expected else why, reason=str(why))
-                await self._finished()
+            await self._finished()
+            if self._failed:
                 await self._wait(pause)
                 pause = min(pause * 2, RETRY_MAX_S)
-                continue
-            await self._finished()
-            await self._wait(RETRY_MAX_S if self._failed else self._config.poll_interval_s)
+            else:
+                pause = RETRY_S
+                await self._wait(self._config.poll_interval_s)
             await asyncio.sleep(self._config.coalesce_s)
 
     async def _wait(self, timeout_s: float) -> None:

@@ -54,6 +54,7 @@ networks = Table(
     Column("physical_network", String(64)),
     Column("segmentation_id", Integer),
     Column("segment_key", NAME, unique=True),
+    Column("dhcp_host", NAME, nullable=False, default="", server_default="", index=True),
     Column("availability_zone_hints", Json, nullable=False),
 )
 

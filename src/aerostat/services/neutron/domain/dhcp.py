@@ -30,18 +30,26 @@ def _has_room(tx: Tx, subnet: Any) -> bool:
 
 def serve(tx: Tx, call: Call, network: Any, host: str = "") -> None:
     """See to it that somebody serves a network that has ports: `host`, or who is alive."""
-    if port_of(tx, network.id) is not None:
+    if network.dhcp_host and port_of(tx, network.id) is not None:
         return
-    host = host or living.least_loaded(tx, call, "DHCP agent")
+    host = network.dhcp_host or host or living.least_loaded(tx, call, "DHCP agent")
     if host:
+        assign(tx, network.id, host)
         settle(tx, call, network, host)
+
+
+def assign(tx: Tx, network_id: str, host: str) -> None:
+    """Let a network be served on a host, "" for nowhere."""
+    c = t.networks.c
+    tx.run(update(t.networks).where(c.id == network_id).values(dhcp_host=host))
 
 
 def settle(tx: Tx, call: Call, network: Any, host: str = "") -> None:
     """Bring the DHCP port of a network to what its subnets ask for.
 
-    Without a host only a server that is there already is changed.
+    Without a host (given, or assigned) only a server that is there already is changed.
     """
+    host = host or network.dhcp_host
     served = [s for s in addresses.subnets_of(tx, network.id) if s.enable_dhcp]
     port = port_of(tx, network.id)
     if port is None and served and host:
@@ -92,5 +100,6 @@ def _mac(call: Call) -> str:
 
 def move(tx: Tx, network_id: str, host: str) -> None:
     """Let the server of a network be on another host."""
+    assign(tx, network_id, host)
     stmt = update(t.ports).where(P.network_id == network_id, P.device_owner == OWNER)
     tx.run(stmt.values(host=host, device_id=device_id(host, network_id)))

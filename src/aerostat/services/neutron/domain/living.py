@@ -6,7 +6,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
 from aerostat.services.neutron.runtime import Call
 
-C, P, R = t.agents.c, t.ports.c, t.routers.c
+C, R = t.agents.c, t.routers.c
 
 
 def least_loaded(tx: Tx, call: Call, kind: str) -> str:
@@ -27,6 +27,6 @@ def _load(tx: Tx, kind: str) -> dict[str, int]:
     if kind == "L3 agent":
         stmt = select(R.host, func.count()).group_by(R.host)
     else:
-        owned = P.device_owner == "network:dhcp"
-        stmt = select(P.host, func.count()).where(owned).group_by(P.host)
+        host = t.networks.c.dhcp_host
+        stmt = select(host, func.count()).group_by(host)
     return {host: count for host, count in tx.all(stmt)}

@@ -19,8 +19,8 @@ Views = list[dict[str, Any]]
 def networks_of(tx: Tx, call: Call, agent_id: str) -> Views:
     """Return the networks whose DHCP server is on the agent's host. Raises: NotFound."""
     agent = agents.get(tx, agent_id)
-    served = select(P.network_id).where(P.device_owner == "network:dhcp", P.host == agent.host)
-    return NETWORKS.view(tx, tx.all(select(t.networks).where(t.networks.c.id.in_(served))))
+    stmt = select(t.networks).where(t.networks.c.dhcp_host == agent.host)
+    return NETWORKS.view(tx, tx.all(stmt))
 
 
 def routers_of(tx: Tx, call: Call, agent_id: str) -> Views:
@@ -31,9 +31,8 @@ def routers_of(tx: Tx, call: Call, agent_id: str) -> Views:
 
 def dhcp_agents(tx: Tx, call: Call, network_id: str) -> Views:
     """Return the agents that serve a network. Raises: NotFound."""
-    collection.get(tx, NETWORKS, call.ctx, network_id)
-    hosts = select(P.host).where(P.device_owner == "network:dhcp", P.network_id == network_id)
-    stmt = select(t.agents).where(C.agent_type == "DHCP agent", C.host.in_(hosts))
+    network = collection.get(tx, NETWORKS, call.ctx, network_id)
+    stmt = select(t.agents).where(C.agent_type == "DHCP agent", C.host == network.dhcp_host)
     return [agents.view(call, row) for row in tx.all(stmt)]
 
 
@@ -48,29 +47,28 @@ def add_network(tx: Tx, call: Call, agent_id: str, network_id: str) -> None:
     """Let the agent serve a network. Raises: NotFound, Conflict (it does)."""
     agent = agents.get(tx, agent_id)
     network = collection.get(tx, NETWORKS, call.ctx, network_id)
-    port = dhcp.port_of(tx, network_id)
-    if port is not None and port.host == agent.host:
+    if network.dhcp_host == agent.host:
         raise faults.conflict(
             "NetworkHostedByDHCPAgent",
             f"The network {network_id} has been already hosted by the DHCP Agent {agent_id}.",
         )
-    if port is not None:
-        dhcp.move(tx, network_id, agent.host)
-        notices.changed(tx, call, [network_id], [port.host, agent.host])
-        return
+    dhcp.move(tx, network_id, agent.host)
     dhcp.settle(tx, call, network, agent.host)
-    notices.changed(tx, call, [network_id], [agent.host])
+    notices.changed(tx, call, [network_id], [network.dhcp_host, agent.host])
 
 
 def remove_network(tx: Tx, call: Call, agent_id: str, network_id: str) -> None:
     """Let the agent serve a network no more. Raises: NotFound, Conflict (it does not)."""
-    agent, port = agents.get(tx, agent_id), dhcp.port_of(tx, network_id)
-    if port is None or port.host != agent.host:
+    agent, network = agents.get(tx, agent_id), collection.get(tx, NETWORKS, call.ctx, network_id)
+    if network.dhcp_host != agent.host:
         raise faults.conflict(
             "NetworkNotHostedByDhcpAgent",
             f"The network {network_id} is not hosted by the DHCP agent {agent_id}.",
         )
-    ports.drop(tx, port.id)
+    dhcp.assign(tx, network_id, "")
+    port = dhcp.port_of(tx, network_id)
+    if port is not None:
+        ports.drop(tx, port.id)
     notices.changed(tx, call, [network_id], [agent.host])
 
 

@@ -46,6 +46,10 @@ class Dataplane(Protocol):
         """Call `on_device(name)` in the running loop when a device comes or goes; return a stop."""
         ...
 
+    def differences(self, wanted: Wanted) -> list[str]:
+        """Return what is missing and what is left over, by name; changes nothing."""
+        ...
+
     def purge(self) -> list[str]:
         """Remove everything of ours from the host; return what was removed."""
         ...

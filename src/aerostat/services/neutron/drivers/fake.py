@@ -33,6 +33,11 @@ class FakeDataplane:
     def watch(self, on_device: Callable[[str], None]) -> Callable[[], None]:
         return lambda: None
 
+    def differences(self, wanted: Wanted) -> list[str]:
+        want = _things(wanted)
+        missing = [f"missing {name}" for name in want if name not in self.have]
+        return missing + [f"leftover {name}" for name in self.have if name not in want]
+
     def purge(self) -> list[str]:
         removed, self.have = list(self.have), {}
         return removed

@@ -24,8 +24,9 @@ from aerostat.services.neutron.drivers.linuxbridge.links import (
     cables,
     remove_leftovers,
     unplug_strangers,
+    wanted_devices,
 )
-from aerostat.services.neutron.drivers.linuxbridge.namespaces import Namespaces
+from aerostat.services.neutron.drivers.linuxbridge.namespaces import Namespaces, exists
 from aerostat.services.neutron.drivers.linuxbridge.netlink import Links, inside, write_sysctl
 from aerostat.services.neutron.drivers.linuxbridge.routers import METADATA_PORT, Router
 from aerostat.services.neutron.drivers.linuxbridge.ruleset import security_script, table_name
@@ -148,6 +149,18 @@ class LinuxBridge:
 
     def watch(self, on_device: Callable[[str], None]) -> Callable[[], None]:
         return watch.devices(on_device)
+
+    def differences(self, wanted: Wanted) -> list[str]:
+        """Return what is missing and what is left over, by name; changes nothing."""
+        with Links(self._group, []) as links:
+            have = {d.name for d in links.by_name.values() if d.group == self._group}
+        devices = wanted_devices(wanted, self._config)
+        spaces = {d.namespace for d in wanted.dhcp} | {r.namespace for r in wanted.routers}
+        ours = {name for name in self._namespaces.ours() if exists(name)}
+        out = [f"missing device {name}" for name in devices - have]
+        out += [f"leftover device {name}" for name in have - devices]
+        out += [f"missing namespace {name}" for name in spaces - ours]
+        return sorted(out + [f"leftover namespace {name}" for name in ours - spaces])
 
     def purge(self) -> list[str]:
         changes = self.sync(Wanted("", 0)).changes

@@ -165,13 +165,20 @@ def unplug_strangers(links: Links, wanted: Wanted) -> None:
             links.refresh()
 
 
-def remove_leftovers(links: Links, wanted: Wanted, config: NetworkAgentConfig) -> None:
-    """Remove devices that bear our group and that nothing wants."""
+def wanted_devices(wanted: Wanted, config: NetworkAgentConfig) -> set[str]:
+    """Return the names of the devices that the agent itself makes in the root namespace."""
     bridges = {n.bridge for n in wanted.networks}
-    keep = bridges | {vxlan_name(n) for n in wanted.networks if n.type == "vxlan"}
+    mapped = set(config.bridge_mappings.values()) - set(config.own_bridges)
+    keep = (bridges - mapped) | {vxlan_name(n) for n in wanted.networks if n.type == "vxlan"}
     keep |= {v.outer for v in cables(wanted)}
     for own in bridges & set(config.own_bridges):
         keep |= {host_end(own), bridge_end(own)}
+    return keep
+
+
+def remove_leftovers(links: Links, wanted: Wanted, config: NetworkAgentConfig) -> None:
+    """Remove devices that bear our group and that nothing wants."""
+    keep = wanted_devices(wanted, config)
     ours = [d for d in links.by_name.values() if d.group == links.group and d.name not in keep]
     for device in sorted(ours, key=lambda d: d.kind == "bridge"):
         if links.get(device.name) is not None:
