@@ -113,6 +113,14 @@ class WholeCloud:
         token = await self.token(name, PASSWORD, project)
         return User(self._clients, token, found[0]["id"])
 
+    async def image(self, user: "User", size: int = 1024) -> str:
+        """Make a raw image of `size` bytes and return its id."""
+        body = {"name": "tiny", "disk_format": "raw", "container_format": "bare"}
+        image_id = str((await user.post("glance", "/v2/images", body)).json()["id"])
+        reply = await user.upload(f"/v2/images/{image_id}/file", b"\x01" * size)
+        assert reply.status_code == 204, reply.text
+        return image_id
+
     async def admin(self) -> "User":
         """Log in as the administrator."""
         return User(self._clients, await self.token(), "")
@@ -145,3 +153,8 @@ class User:
 
     async def delete(self, service: str, url: str) -> httpx.Response:
         return await self.request(service, "DELETE", url)
+
+    async def upload(self, url: str, data: bytes) -> httpx.Response:
+        """Send image data."""
+        headers = {"X-Auth-Token": self._token, "Content-Type": "application/octet-stream"}
+        return await self._clients["glance"].put(url, content=data, headers=headers)

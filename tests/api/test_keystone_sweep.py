@@ -34,7 +34,6 @@ READERS = {("GET", "/v3/domains/{domain_id}")}
 """What readers may see: the domain of their own project."""
 
 
-
 @pytest.fixture
 async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
     async with cloud_at(tmp_path) as started:

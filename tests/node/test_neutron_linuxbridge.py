@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -351,3 +352,31 @@ async def test_agent_wires_reports_and_serves_metadata(world: World) -> None:
         assert body == "/isolated" and control.requests[-1].network_id == world.net
     finally:
         await agent.close()
+
+
+RUN_AND_DIE = """
+import sys, msgspec, os, threading, time
+from aerostat.services.neutron.config import NetworkAgentConfig
+from aerostat.services.neutron.drivers.linuxbridge.driver import LinuxBridge
+from aerostat.services.neutron.model.wanted import Wanted
+config, wanted, delay = sys.argv[1:]
+plane = LinuxBridge(msgspec.json.decode(config, type=NetworkAgentConfig))
+threading.Thread(target=lambda: (time.sleep(float(delay)), os.kill(os.getpid(), 9))).start()
+plane.sync(msgspec.json.decode(wanted, type=Wanted))
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("delay_ms", [2, 8, 15, 30, 45, 60, 80, 110, 150])
+def test_a_kill_anywhere_is_healed_by_the_next_run(world: World, delay_ms: int) -> None:
+    wanted = world.wanted([EGRESS, PING])
+    config, text = msgspec.json.encode(world.config), msgspec.json.encode(wanted)
+    command = [sys.executable, "-c", RUN_AND_DIE, config, text, str(delay_ms / 1000)]
+    subprocess.run(command, timeout=30, check=False, capture_output=True)
+    plane = LinuxBridge(world.config)
+    assert plane.sync(wanted).failed == {}
+    assert plane.sync(wanted).changes == []
+    assert plane.differences(wanted) == []
+    world.plug()
+    world.configure()
+    assert ping(world.guest_namespaces[1], world.public(1))

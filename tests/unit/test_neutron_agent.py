@@ -45,6 +45,7 @@ async def test_ensure_returns_when_wired_and_tells_what_is_broken() -> None:
         await host.ensure(port_ids=[], revision=1)
         control.state = Wanted("h", 2, ports=[PortWanted("p", "n", "m", "tapp", "brqn", 1500)])
         await host.ensure(port_ids=["p"], revision=2)
+        assert await host.audit() == []
         assert control.up == ["p"] or plane.have
         plane.break_with = "no such thing"
         control.state = Wanted("h", 3, ports=control.state.ports)
