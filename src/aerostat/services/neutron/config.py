@@ -1,5 +1,7 @@
 """Every setting of neutron, with upstream's option names where the meaning is the same."""
 
+import zlib
+
 from msgspec import Struct, field
 
 
@@ -7,7 +9,8 @@ class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     """What the agents of one host need to know.
 
     state_dir: directory (made if absent) for dnsmasq files and the record of our namespaces.
-    tag: tells this installation's devices and nft tables from others on the same machine.
+    tag: tells this installation's devices and nft tables from others on the same machine; if
+        empty it is made from the state directory.
     local_ip: the address other hosts send VXLAN to.
     vxlan_port: UDP port of VXLAN. Source: RFC 7348.
     bridge_mappings: physical network -> bridge to use in place of a brq one.
@@ -19,13 +22,14 @@ class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     dhcp_lease_duration_s: seconds that a lease lasts.
     poll_interval_s: the wanted state is read again this often even if nobody told of a change.
     report_interval_s: seconds between heartbeats.
-    coalesce_s: changes within this time are applied by one run.
+    coalesce_s: the agent rests after a run as long as the run took, but no longer than this, so
+        that a storm of changes makes few runs.
     metadata_timeout_s: a guest's metadata request ends after this time.
     metadata_connections: guests' connections served at once per namespace.
     """
 
     state_dir: str = "/var/lib/aerostat/node/neutron"
-    tag: str = "aerostat"
+    tag: str = ""
     local_ip: str = "127.0.0.1"
     vxlan_port: int = 4789
     bridge_mappings: dict[str, str] = field(default_factory=lambda: {"public": "br-ex"})
@@ -36,9 +40,14 @@ class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     dhcp_lease_duration_s: int = 86400
     poll_interval_s: float = 30.0
     report_interval_s: float = 30.0
-    coalesce_s: float = 0.02
+    coalesce_s: float = 0.25
     metadata_timeout_s: float = 30.0
     metadata_connections: int = 64
+
+    @property
+    def mark(self) -> str:
+        """The tag in effect: letters, digits and underscores."""
+        return self.tag or f"aerostat_{zlib.crc32(self.state_dir.encode()):08x}"
 
 
 class NeutronConfig(Struct, frozen=True, kw_only=True):

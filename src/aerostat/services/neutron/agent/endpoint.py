@@ -40,6 +40,10 @@ class NetworkHost(Protocol):
         """
         ...
 
+    async def audit(self) -> list[str]:
+        """Return what of ours is missing on the host or left over, by name; changes nothing."""
+        ...
+
 
 class NetworkControl(Protocol):
     """neutron-server, as hosts see it."""

@@ -82,6 +82,11 @@ class NetworkAgent:
         if not self._has(port_ids, revision):
             raise Unavailable(f"Host {self._host} could not wire the ports", detail=self._why())
 
+    async def audit(self) -> list[str]:
+        wanted = await self._control.wanted(host=self._host)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._dataplane.differences, wanted)
+
     def _why(self) -> str:
         return "; ".join(f"{part}: {reason}" for part, reason in self._failed.items())
 
@@ -99,8 +104,10 @@ class NetworkAgent:
 
     async def _loop(self) -> None:
         pause = RETRY_S
+        loop = asyncio.get_running_loop()
         while True:
             self._kick.clear()
+            started = loop.time()
             try:
                 await self._run()
             except Exception as why:  # the loop is this agent's edge: it must go on
@@ -108,13 +115,15 @@ class NetworkAgent:
                 self._failed = {"run": str(why)}
                 log.error("agent.run_failed", why=None if expected else why, reason=str(why))
             await self._finished()
+            ended = loop.time()
             if self._failed:
                 await self._wait(pause)
                 pause = min(pause * 2, RETRY_MAX_S)
             else:
                 pause = RETRY_S
                 await self._wait(self._config.poll_interval_s)
-            await asyncio.sleep(self._config.coalesce_s)
+            took = ended - started
+            await asyncio.sleep(ended + min(took, self._config.coalesce_s) - loop.time())
 
     async def _wait(self, timeout_s: float) -> None:
         try:

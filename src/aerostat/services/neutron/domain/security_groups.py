@@ -49,6 +49,10 @@ def default_of(tx: Tx, call: Call, project_id: str) -> str:
     return key
 
 
+def has_default(tx: Tx, project_id: str) -> bool:
+    return tx.scalar(select(G.id).where(G.default_of == project_id)) is not None
+
+
 def _add_egress(tx: Tx, call: Call, group_id: str, project_id: str) -> None:
     for ethertype in ("IPv4", "IPv6"):
         _add_rule(tx, call, (group_id, project_id), ("egress", ethertype, None))

@@ -21,11 +21,15 @@ async def index(neutron: NeutronService, call: Call, noun: Noun, ask: Listing) -
     def read(tx: Tx) -> list[View]:
         return collection.views(tx, noun.rows, call.ctx, ask)
 
-    found = await neutron.db.read(read)
-    if noun is GROUPS and call.ctx.project_id and not found:
-        await neutron.db.write(security_groups.default_of, call, call.ctx.project_id)
-        found = await neutron.db.read(read)
-    return found
+    if noun is GROUPS and call.ctx.project_id:
+        await _ensure_default_group(neutron, call)
+    return await neutron.db.read(read)
+
+
+async def _ensure_default_group(neutron: NeutronService, call: Call) -> None:
+    project = call.ctx.project_id
+    if not await neutron.db.read(security_groups.has_default, project):
+        await neutron.db.write(security_groups.default_of, call, project)
 
 
 async def show(neutron: NeutronService, call: Call, noun: Noun, key: str) -> View:

@@ -43,7 +43,7 @@ class LinuxBridge:
         self._config = config
         self._dir = Path(config.state_dir)
         self._namespaces = Namespaces(self._dir / "namespaces")
-        self._group = 0x10000 | zlib.crc32(config.tag.encode()) & 0x7FFFFFFF
+        self._group = 0x10000 | zlib.crc32(config.mark.encode()) & 0x7FFFFFFF
         self._flush = conntrack.Flusher()
 
     def sync(self, wanted: Wanted) -> Applied:

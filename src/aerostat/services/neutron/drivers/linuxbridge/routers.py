@@ -109,7 +109,7 @@ def nat_script(router: RouterWanted, config: NetworkAgentConfig) -> Script:
         + "\n}\nchain input {\ntype filter hook input priority 0; policy accept;\n"
         + f"tcp dport {METADATA_PORT} ct status dnat accept\ntcp dport {METADATA_PORT} drop\n}}"
     )
-    return Script([("inet", config.tag + "_nat", body)])
+    return Script([("inet", config.mark + "_nat", body)])
 
 
 def _sorted(router: RouterWanted) -> list[FloatingWanted]:

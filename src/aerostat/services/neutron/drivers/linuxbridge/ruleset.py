@@ -39,7 +39,7 @@ def security_script(wanted: Wanted, config: NetworkAgentConfig) -> Script:
 
 
 def table_name(config: NetworkAgentConfig) -> str:
-    return config.tag + "_sg"
+    return config.mark + "_sg"
 
 
 def zones(wanted: Wanted) -> dict[str, int]:
