@@ -64,14 +64,21 @@ async def create(nova: Nova, ctx: Context, spec: ServerSpec) -> list[Server]:
     flavor = await _flavor(nova, ctx, spec.flavor_ref)
     if image is not None:
         check_fit(image, flavor)
-    requested = await nova.network.check(
-        project_id=ctx.project_id,
-        is_admin=ctx.is_admin,
-        requested=spec.networks,
-        security_groups=spec.security_groups,
-        count=spec.max_count,
-    )
+    requested = await _networks(nova, ctx, spec)
     return await nova.db.write(_insert, nova, ctx, _Plan(spec, flavor, image, requested))
+
+
+async def _networks(nova: Nova, ctx: Context, spec: ServerSpec) -> list[RequestedNetwork]:
+    try:
+        return await nova.network.check(
+            project_id=ctx.project_id,
+            is_admin=ctx.is_admin,
+            requested=spec.networks,
+            security_groups=spec.security_groups,
+            count=spec.max_count,
+        )
+    except NotFound as why:
+        raise BadRequest(why.message, field="networks") from why
 
 
 async def _image(nova: Nova, ctx: Context, spec: ServerSpec) -> ImageFacts | None:
