@@ -5,6 +5,7 @@ import json
 import secrets
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,9 +18,11 @@ from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.services.neutron.agent.endpoint import AgentReport, MetadataRequest, network_control
 from aerostat.services.neutron.agent.node import NetworkAgent
 from aerostat.services.neutron.config import NetworkAgentConfig
+from aerostat.services.neutron.domain.addresses import eui64
 from aerostat.services.neutron.drivers.linuxbridge.driver import LinuxBridge
 from aerostat.services.neutron.model.wanted import (
     Address,
+    AdvertisedPrefix,
     DhcpHost,
     DhcpSubnet,
     DhcpWanted,
@@ -380,3 +383,35 @@ def test_a_kill_anywhere_is_healed_by_the_next_run(world: World, delay_ms: int) 
     world.plug()
     world.configure()
     assert ping(world.guest_namespaces[1], world.public(1))
+
+
+def test_router_advertises_and_guests_make_their_addresses(world: World) -> None:
+    wanted = world.wanted([EGRESS, PING, RuleWanted("egress", "IPv6"), PING6])
+    inner = msgspec.structs.replace(
+        world.qr,
+        addresses=[*world.qr.addresses, Address("fd77::1", 64)],
+        advertise=[AdvertisedPrefix("fd77::/64", "slaac", ["fd77::53"])],
+    )
+    guests = [
+        msgspec.structs.replace(g, addresses=[*g.addresses, Address(eui64("fd77::/64", g.mac), 64)])
+        for g in wanted.ports
+    ]
+    router = msgspec.structs.replace(wanted.routers[0], ports=[inner])
+    wanted = msgspec.structs.replace(wanted, routers=[router], ports=guests)
+    plane = LinuxBridge(world.config)
+    assert plane.sync(wanted).failed == {}
+    assert plane.sync(wanted).changes == []
+    world.plug()
+    one, two = world.guest_namespaces
+    deadline = time.monotonic() + 15
+    while not all("fd77::" in inside(g, "ip", "-6", "addr") for g in (one, two)):
+        assert time.monotonic() < deadline
+    while "tentative" in inside(one, "ip", "-6", "addr") + inside(two, "ip", "-6", "addr"):
+        assert time.monotonic() < deadline
+    assert works(one, "ping", "-6", "-c1", "-W2", "fd77::1")
+    assert works(one, "ping", "-6", "-c1", "-W2", eui64("fd77::/64", world.guests[1].mac))
+    inside(one, "ip", "-6", "addr", "add", "fd77::bad/64", "dev", "eth0", "nodad")
+    assert not works(one, "ping", "-6", "-c1", "-W1", "-I", "fd77::bad", "fd77::1")
+
+
+PING6 = RuleWanted("ingress", "IPv6", 58)
