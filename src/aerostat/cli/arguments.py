@@ -1,0 +1,74 @@
+"""The command line: commands and their options."""
+
+import argparse
+from pathlib import Path
+
+# command -> (module below aerostat.cli, what it does, whether it knows --json)
+COMMANDS = {
+    "up": ("up", "start the cloud (or find it running) and wait until it is healthy", True),
+    "down": ("down", "stop the cloud's processes; guests and their networks go on", False),
+    "demo": ("demo.run", "start the cloud, boot a server in it and log in to it", False),
+    "status": ("status", "show processes, services and guests", True),
+    "openrc": ("openrc", "print the variables that clients read: eval $(aerostat openrc)", False),
+    "logs": ("logs", "show what the processes wrote", False),
+    "doctor": ("doctor", "check this machine; --audit compares the cloud's books with it", True),
+    "run": ("foreground", "run roles in the foreground, e.g. `run control`", False),
+    "reset": ("reset", "stop everything, guests too, and remove all state", False),
+    "test": ("quality", "run every check and every test", False),
+    "bench": ("bench", "run the benchmarks of bench/", False),
+}
+OPTIONS_OF_PYTEST = ("test", "bench")
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Return the options; exits with status 2 and the usage when they are wrong."""
+    parser = _parser()
+    rest: list[str] = []
+    if (name := _command_of(argv)) in OPTIONS_OF_PYTEST:
+        at = argv.index(name) + 1
+        argv, rest = argv[:at], argv[at:]
+    options = parser.parse_args(argv)
+    if options.command in (None, "help"):
+        parser.print_help()
+        parser.exit(0)
+    options.module = COMMANDS[options.command][0]
+    options.rest = rest
+    return options
+
+
+def _command_of(argv: list[str]) -> str:
+    return next((word for word in argv if word in COMMANDS), "")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aerostat", description="A whole OpenStack cloud that is one program."
+    )
+    where = argparse.ArgumentParser(add_help=False)
+    help_text = "where the cloud's state lives (default: $AEROSTAT_STATE_DIR, /var/lib/aerostat)"
+    where.add_argument("--state-dir", type=Path, default=argparse.SUPPRESS, help=help_text)
+    parser.add_argument("--state-dir", type=Path, default=None, help=help_text)
+    below = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands: dict[str, argparse.ArgumentParser] = {}
+    for name, (_, text, knows_json) in COMMANDS.items():
+        command = below.add_parser(name, help=text, description=text, parents=[where])
+        if knows_json:
+            command.add_argument("--json", action="store_true", help="answer in JSON, for scripts")
+        commands[name] = command
+    below.add_parser("help", help="show this")
+    _options(commands)
+    return parser
+
+
+def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
+    commands["demo"].add_argument("--clean", action="store_true", help="remove what demo made")
+    commands["openrc"].add_argument("who", nargs="?", choices=["admin", "demo"], default="admin")
+    commands["doctor"].add_argument(
+        "--audit", action="store_true", help="compare APIs, placement, hypervisor, network, files"
+    )
+    logs = commands["logs"]
+    logs.add_argument("process", nargs="?", choices=["control", "node"])
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as more is written")
+    logs.add_argument("-n", "--lines", type=int, default=40, help="last lines to show (40)")
+    commands["run"].add_argument("roles", metavar="ROLE,...", help="control, node, or both")
+    commands["reset"].add_argument("--yes", action="store_true", help="do not ask")

@@ -1,0 +1,84 @@
+"""Whether the cloud is well: every API answers, every host and agent is up."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from aerostat.assembly.settings import Settings
+from aerostat.cli.cloud import ApiError, Cloud, send
+
+PROBE_TIMEOUT_S = 3.0
+SERVICES = (
+    ("keystone", 5000, "/v3"),
+    ("glance", 9292, "/"),
+    ("placement", 8778, "/"),
+    ("nova", 8774, "/"),
+    ("neutron", 9696, "/"),
+    ("novncproxy", 6080, "/vnc_lite.html"),
+)
+"""Name, upstream's port, and a path that answers without a token (a test compares assembly)."""
+
+
+class Service(Struct, frozen=True):
+    """An API and whether it answers."""
+
+    name: str
+    url: str
+    healthy: bool
+
+
+class Agent(Struct, frozen=True):
+    """A program on a host, as the APIs report it; `seen` is its last sign of life, in UTC."""
+
+    name: str
+    host: str
+    up: bool
+    seen: str
+
+
+def services(settings: Settings) -> list[Service]:
+    """Return every API."""
+    return [
+        Service(name, settings.url(port), answers(settings.url(port, path)))
+        for name, port, path in SERVICES
+    ]
+
+
+def answers(url: str) -> bool:
+    """Tell whether something answers that is not an error of the server."""
+    try:
+        return send("GET", url, timeout_s=PROBE_TIMEOUT_S)[0] < 500
+    except ApiError:
+        return False
+
+
+def agents(admin: Cloud) -> list[Agent]:
+    """Return nova's services on hosts and neutron's agents. Raises: ApiError."""
+    found = admin.list("compute", "services", "/os-services")
+    networks = admin.list("network", "agents", "/v2.0/agents")
+    return [
+        Agent(s["binary"], s["host"], s["state"] == "up", _moment(s["updated_at"])) for s in found
+    ] + [
+        Agent(a["binary"], a["host"], bool(a["alive"]), _moment(a["heartbeat_timestamp"]))
+        for a in networks
+    ]
+
+
+def hosts_up(admin: Cloud, since: str = "") -> bool:
+    """Tell whether there is a compute host with network agents that were seen after `since`."""
+    try:
+        found = [a for a in agents(admin) if a.up and a.seen >= since]
+    except ApiError as why:
+        if why.status in (0, 503):
+            return False
+        raise
+    computes = {a.host for a in found if a.name == "nova-compute"}
+    return bool(computes) and computes <= {a.host for a in found if a.name != "nova-compute"}
+
+
+def _moment(text: str | None) -> str:
+    return (text or "")[:19].replace(" ", "T")
+
+
+def document(found: list[Service]) -> list[dict[str, Any]]:
+    return [{"name": s.name, "url": s.url, "healthy": s.healthy} for s in found]

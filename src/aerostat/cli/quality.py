@@ -1,0 +1,63 @@
+"""`aerostat test`: style, types, layers, tidiness, then every test; pytest has the last word."""
+
+import hashlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from aerostat.cli.command import Command, repository
+from aerostat.cli.console import CliError, Console
+
+BIN = Path(sys.prefix) / "bin"
+CHECKS = (
+    ("ruff check", ["ruff", "check", "."]),
+    ("ruff format", ["ruff", "format", "--check", "."]),
+    ("mypy --strict", ["mypy"]),
+    ("import-linter", ["lint-imports"]),
+    ("tidy", ["python", "tools/tidy.py"]),
+)
+
+
+def run(command: Command) -> int:
+    """Run everything (or, with arguments, pytest with these only); 0 if all of it holds."""
+    root, console = repository(), command.console
+    _install(root, console)
+    failed = [] if command.options.rest else _checks(root, console)
+    console.say(f"  {'pytest':<34} from here on")
+    code = subprocess.call([BIN / "python", "-m", "pytest", *command.options.rest], cwd=root)
+    return code or (1 if failed else 0)
+
+
+def _checks(root: Path, console: Console) -> list[str]:
+    failed = []
+    for title, argv in CHECKS:
+        began = time.monotonic()
+        done = subprocess.run(
+            [BIN / argv[0], *argv[1:]], cwd=root, capture_output=True, text=True, check=False
+        )
+        verdict = "FAILED" if done.returncode else "ok"
+        console.say(f"  {title:<34} {time.monotonic() - began:5.1f} s  {verdict}")
+        if done.returncode:
+            failed.append(title)
+            console.say(done.stdout + done.stderr)
+    if failed:
+        console.say(f"  NOT GOOD: {', '.join(failed)} (above)")
+    return failed
+
+
+def _install(root: Path, console: Console) -> None:
+    """Have the development packages at their locked versions."""
+    lock, stamp = root / "requirements-dev.lock", Path(sys.prefix) / ".aerostat-dev"
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    pip = ["-m", "pip", "install", "--no-input", "--no-deps", "--disable-pip-version-check"]
+    with console.step("development packages"):
+        done = subprocess.run(
+            [BIN / "python", *pip, "-q", "-r", lock], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            advice = "see that pip reaches its registry, then run this again"
+            raise CliError(f"pip failed\n{done.stderr[-2000:]}", advice)
+    stamp.write_text(wanted)

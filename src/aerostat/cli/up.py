@@ -1,0 +1,137 @@
+"""`aerostat up`: starts what does not run and waits until the whole cloud is well."""
+
+import compileall
+import os
+import time
+from pathlib import Path
+
+from aerostat.assembly.settings import Settings
+from aerostat.cli import health, processes
+from aerostat.cli.command import Command, repository
+from aerostat.cli.console import CliError, Console
+from aerostat.cli.credentials import (
+    auth_url,
+    cloud_of,
+    ensure_demo,
+    write_clouds_yaml,
+)
+from aerostat.cli.places import places, prepare
+from aerostat.cli.processes import Condition, Process
+
+CONTROL_TIMEOUT_S = 60.0
+NODE_TIMEOUT_S = 120.0
+LOG_LINES = 15
+
+
+def run(command: Command) -> int:
+    """Start the cloud; say how to go on."""
+    settings, console = command.settings, command.console
+    took = start(settings, console)
+    usual = write_clouds_yaml(settings)
+    if console.as_json:
+        found = processes.running(settings)
+        doc = {"processes": [{"name": p.name, "pid": p.pid} for p in found], **took}
+        console.json(doc)
+    elif not took:
+        console.say("The cloud runs already (./aerostat status shows it).")
+    else:
+        _say_how_to_go_on(console, settings, usual)
+    return 0
+
+
+def start(settings: Settings, console: Console) -> dict[str, float]:
+    """Have the cloud run and be well; return seconds until the milestones, {} if it ran before.
+
+    Raises: CliError with the end of a log when something does not start.
+    """
+    before = {p.name for p in processes.running(settings)}
+    if before == set(processes.NAMES):
+        return {}
+    _check(settings, before)
+    prepare(settings)
+    compileall.compile_dir(repository() / "src", quiet=2)  # `control` may not write there
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    began = time.monotonic()
+    started = {
+        name: processes.spawn(settings, name) for name in processes.NAMES if name not in before
+    }
+    took: dict[str, float] = {}
+    with console.step("identity API answers"):
+        url = settings.url(*health.SERVICES[0][1:])
+        _await(settings, started, lambda: health.answers(url), CONTROL_TIMEOUT_S)
+        took["first_answer_s"] = round(time.monotonic() - began, 3)
+    with console.step("every API answers"):
+        _await(settings, started, lambda: _all_answer(settings), CONTROL_TIMEOUT_S)
+        took["apis_s"] = round(time.monotonic() - began, 3)
+    admin = cloud_of(settings, "admin")
+    with console.step("compute and network agents are up"):
+        fresh = since if "node" in started else ""
+        _await(settings, started, lambda: health.hosts_up(admin, fresh), NODE_TIMEOUT_S)
+        took["healthy_s"] = round(time.monotonic() - began, 3)
+    ensure_demo(settings)
+    return took
+
+
+def _all_answer(settings: Settings) -> bool:
+    return all(service.healthy for service in health.services(settings))
+
+
+def _check(settings: Settings, before: set[str]) -> None:
+    """Refuse early what would fail late and obscurely."""
+    if os.geteuid() != 0 and settings.compute_driver != "fake":
+        raise CliError(
+            "only root can start it: it makes networks and guests",
+            "sudo ./aerostat up\nor, without guests: AEROSTAT_COMPUTE_DRIVER=fake ./aerostat up",
+        )
+    taken = [
+        f"{settings.listen}:{settings.port(port)} ({name})"
+        for name, port, _ in health.SERVICES
+        if "control" not in before and health.answers(settings.url(port))
+    ]
+    if taken:
+        raise CliError(
+            f"something else listens on {', '.join(taken)}",
+            "stop it (ss -ltnp shows which program), or use other ports: "
+            "AEROSTAT_PORT_OFFSET=10000 ./aerostat up",
+        )
+
+
+def _await(
+    settings: Settings, started: dict[str, Process], ready: Condition, timeout_s: float
+) -> None:
+    """Wait for `ready`, but not for a process that has died."""
+
+    def settled() -> bool:
+        return ready() or any(not processes.alive(p.pid) for p in started.values())
+
+    in_time = processes.wait(settled, timeout_s)
+    dead = [p.name for p in started.values() if not processes.alive(p.pid)]
+    if in_time and not dead:
+        return
+    logs = {name: places(settings).log_file(name) for name in dead or processes.NAMES}
+    tails = "\n".join(_tail(name, path) for name, path in logs.items())
+    what = f"{' and '.join(dead)} ended" if dead else f"it is not well after {timeout_s:.0f} s"
+    advice = "./aerostat doctor looks for the cause; the whole logs: "
+    raise CliError(f"{what}\n{tails}", advice + " ".join(map(str, logs.values())))
+
+
+def _tail(name: str, path: Path) -> str:
+    lines = processes.last_lines(path, LOG_LINES).splitlines()
+    return "\n".join(f"    {name}: {line[:300]}" for line in lines)
+
+
+def _say_how_to_go_on(console: Console, settings: Settings, usual: Path | None) -> None:
+    clients = repository() / ".venv" / "bin" / "openstack"
+    found = usual or places(settings).clouds_yaml
+    export = "" if usual else f"OS_CLIENT_CONFIG_FILE={found} "
+    console.say(f"\nThe cloud is up after {console.elapsed_s:.1f} s: {auth_url(settings)}")
+    console.table(
+        [
+            ("./aerostat demo", "boots a server and logs in to it"),
+            ("eval $(./aerostat openrc demo)", "lets clients speak as the user demo (or: admin)"),
+            (f"{export}openstack --os-cloud aerostat-admin server list", f"by {found}"),
+            ("./aerostat status | down | doctor", "looks at it | stops it | checks the machine"),
+        ]
+    )
+    if clients.exists():
+        console.say(f"The openstack client, if you have none: {clients}")
