@@ -27,6 +27,7 @@ from aerostat.services.neutron.domain.control import Control
 from aerostat.services.neutron.drivers.fake import FakeDataplane
 from aerostat.services.neutron.provides import NetworkProvider
 from aerostat.services.neutron.runtime import NeutronService, build
+from aerostat.services.neutron.schemas import nouns
 from aerostat.services.neutron.service import manifest
 
 ROLES = {"admin": ("admin", "manager", "member", "reader"), "member": ("member", "reader")}
@@ -482,3 +483,88 @@ async def test_agents(cloud: Cloud) -> None:
     }
     assert all(a["alive"] for a in found)
     assert (await cloud.ask("GET", "/agents"))["agents"] == []
+
+
+SCHEMAS = (
+    nouns.NETWORK,
+    nouns.SUBNET,
+    nouns.PORT,
+    nouns.ROUTER,
+    nouns.GROUP,
+    nouns.RULE,
+    nouns.FLOATING,
+    nouns.SUBNETPOOL,
+    nouns.ADDRESS_SCOPE,
+)
+JUNK: list[Any] = [
+    None,
+    True,
+    -1,
+    1.5,
+    10**30,
+    "",
+    "x" * 300,
+    "\n",
+    "\U0001f600",
+    [],
+    [None],
+    [{}],
+    {},
+    {"a": {}},
+    ["10.0.0.0/99"],
+    "::/0",
+    "0.0.0.0/0",
+]
+
+
+async def test_junk_is_refused_and_never_breaks_anything(cloud: Cloud) -> None:
+    network, subnet = await cloud.tenant()
+    public, _ = await cloud.public()
+    port = await cloud.make("ports", network_id=network["id"])
+    router = await cloud.make("routers")
+    base: dict[str, dict[str, Any]] = {
+        "network": {},
+        "subnet": {"network_id": network["id"], "cidr": "10.200.0.0/24", "ip_version": 4},
+        "port": {"network_id": network["id"]},
+        "router": {},
+        "security_group": {"name": "g"},
+        "security_group_rule": {
+            "security_group_id": port["security_groups"][0],
+            "direction": "ingress",
+        },
+        "floatingip": {"floating_network_id": public["id"]},
+        "subnetpool": {"prefixes": ["10.0.0.0/8"]},
+        "address_scope": {"ip_version": 4},
+    }
+    existing = {
+        "network": network["id"],
+        "subnet": subnet["id"],
+        "port": port["id"],
+        "router": router["id"],
+    }
+    headers = {"X-Auth-Token": "admin@p"}
+    broken = []
+    for schema in SCHEMAS:
+        path = "/v2.0/" + schema.plural.replace("_", "-")
+        for name in schema.attrs:
+            for junk in JUNK:
+                body = {schema.singular: {**base[schema.singular], name: junk}}
+                reply = await cloud.http.post(path, json=body, headers=headers)
+                broken += [f"POST {path} {name}={junk!r}"] if reply.status_code >= 500 else []
+                if key := existing.get(schema.singular):
+                    body = {schema.singular: {name: junk}}
+                    reply = await cloud.http.put(f"{path}/{key}", json=body, headers=headers)
+                    broken += [f"PUT {path} {name}={junk!r}"] if reply.status_code >= 500 else []
+    assert broken == []
+    for body in JUNK:
+        for verb in ("add_router_interface", "remove_router_interface", "add_extraroutes"):
+            url = f"/v2.0/routers/{router['id']}/{verb}"
+            for doc in (body, {"subnet_id": body}, {"port_id": body}, {"router": body}):
+                reply = await cloud.http.put(url, json=doc, headers=headers)
+                assert reply.status_code < 500, f"{verb} {doc!r}: {reply.text}"
+    for name in ("limit", "marker", "sort_key", "page_reverse", "fields", "mtu", "shared", "id"):
+        for value in ("", "x", "-1", "999999999999999999999", "\u0000"):
+            reply = await cloud.http.get("/v2.0/networks", params={name: value}, headers=headers)
+            assert reply.status_code < 500, f"{name}={value!r}: {reply.text}"
+    wanted = await Control(cloud.neutron).wanted(host="h1")
+    assert wanted.host == "h1"

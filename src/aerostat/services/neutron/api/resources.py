@@ -15,6 +15,7 @@ from aerostat.services.neutron.schemas.attributes import Schema
 
 PAGING = {"limit", "marker", "page_reverse", "sort_key", "sort_dir", "fields"}
 MARKS = ("marker", "page_reverse")
+LIMIT_MAX = 1 << 31
 MAX_BODY = 4 << 20
 
 
@@ -38,6 +39,7 @@ def listing(req: Request[Any], config_limit: int) -> Listing:
     if wrong := [d for d in dirs if d not in ("asc", "desc")]:
         raise BadRequest(f"'{wrong[0]}' is not a valid sort direction", field="sort_dir")
     limit = query.number("limit", None)
+    limit = None if limit is None else min(limit, LIMIT_MAX)
     if config_limit and (limit is None or limit > config_limit):
         limit = config_limit
     return Listing(

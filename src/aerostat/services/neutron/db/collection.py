@@ -1,5 +1,6 @@
 """Lists of resources: one indexed query for the rows, one for each kind of part they have."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from aerostat.services.neutron.model import faults
 from aerostat.services.neutron.model.listing import Listing
 
 Where = ColumnElement[bool]
+_NUMBER = re.compile(r"-?[0-9]{1,10}")
 Special = Callable[[list[str]], Where]
 View = Callable[[Tx, Sequence[Any]], list[dict[str, Any]]]
 
@@ -112,7 +114,7 @@ def _condition(coll: Collection, name: str, values: list[str]) -> Where:
         wanted = {v.lower() in ("true", "1") for v in values}
         return true() if len(wanted) == 2 else column.is_(wanted.pop())
     if isinstance(kind, Integer):
-        return column.in_([int(v) for v in values if v.lstrip("-").isdecimal()])
+        return column.in_([int(v) for v in values if _NUMBER.fullmatch(v)])
     nulls = getattr(column, "nullable", False) and "" in values
     return or_(column.in_(values), column.is_(None)) if nulls else column.in_(values)
 

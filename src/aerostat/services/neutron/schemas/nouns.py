@@ -192,7 +192,7 @@ SUBNETPOOL: Schema = schema(
     Attr("default_prefixlen", integer(0, 128)),
     Attr("min_prefixlen", integer(0, 128)),
     Attr("max_prefixlen", integer(0, 128)),
-    Attr("default_quota", optional(integer(0)), None),
+    Attr("default_quota", optional(integer(0, 2147483647)), None),
     Attr("shared", boolean, False, put=False),
     Attr("is_default", boolean, False),
     Attr("address_scope_id", optional(uuid), None),
