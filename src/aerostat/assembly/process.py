@@ -55,9 +55,18 @@ async def _run(roles: list[Role]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    for role in roles:
-        await role.start()
-    _settle_garbage()
-    await stop.wait()
+    # A role may wait for another process while it starts: that must not keep it from stopping.
+    starting, stopping = asyncio.create_task(_start(roles)), asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        return
+    await starting
+    await stopping
     for role in reversed(roles):
         await role.stop()
+
+
+async def _start(roles: list[Role]) -> None:
+    for role in roles:
+        await role.start()

@@ -5,6 +5,8 @@ import os
 import time
 from pathlib import Path
 
+from msgspec import Struct
+
 from aerostat.assembly.settings import Settings
 from aerostat.cli import health, processes
 from aerostat.cli.command import Command, repository
@@ -52,23 +54,43 @@ def start(settings: Settings, console: Console) -> dict[str, float]:
     compileall.compile_dir(repository() / "src", quiet=2)  # `control` may not write there
     since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     began = time.monotonic()
-    started = {
-        name: processes.spawn(settings, name) for name in processes.NAMES if name not in before
-    }
+    started = [processes.spawn(settings, name) for name in processes.NAMES if name not in before]
+    try:
+        took = _wait_until_well(settings, console, _Start(started, since, began))
+        ensure_demo(settings)
+    except CliError:
+        for process in started:
+            processes.kill(settings, process)
+        raise
+    return took
+
+
+class _Start(Struct, frozen=True):
+    """What was started, and when."""
+
+    processes: list[Process]
+    since: str
+    began: float
+
+
+def _wait_until_well(settings: Settings, console: Console, start: _Start) -> dict[str, float]:
     took: dict[str, float] = {}
+
+    def reached(milestone: str) -> None:
+        took[milestone] = round(time.monotonic() - start.began, 3)
+
     with console.step("identity API answers"):
         url = settings.url(*health.SERVICES[0][1:])
-        _await(settings, started, lambda: health.answers(url), CONTROL_TIMEOUT_S)
-        took["first_answer_s"] = round(time.monotonic() - began, 3)
+        _await(settings, start, lambda: health.answers(url), CONTROL_TIMEOUT_S)
+        reached("first_answer_s")
     with console.step("every API answers"):
-        _await(settings, started, lambda: _all_answer(settings), CONTROL_TIMEOUT_S)
-        took["apis_s"] = round(time.monotonic() - began, 3)
+        _await(settings, start, lambda: _all_answer(settings), CONTROL_TIMEOUT_S)
+        reached("apis_s")
     admin = cloud_of(settings, "admin")
     with console.step("compute and network agents are up"):
-        fresh = since if "node" in started else ""
-        _await(settings, started, lambda: health.hosts_up(admin, fresh), NODE_TIMEOUT_S)
-        took["healthy_s"] = round(time.monotonic() - began, 3)
-    ensure_demo(settings)
+        fresh = start.since if any(p.name == "node" for p in start.processes) else ""
+        _await(settings, start, lambda: health.hosts_up(admin, fresh), NODE_TIMEOUT_S)
+        reached("healthy_s")
     return took
 
 
@@ -96,16 +118,14 @@ def _check(settings: Settings, before: set[str]) -> None:
         )
 
 
-def _await(
-    settings: Settings, started: dict[str, Process], ready: Condition, timeout_s: float
-) -> None:
+def _await(settings: Settings, start: _Start, ready: Condition, timeout_s: float) -> None:
     """Wait for `ready`, but not for a process that has died."""
 
     def settled() -> bool:
-        return ready() or any(not processes.alive(p.pid) for p in started.values())
+        return ready() or any(not processes.alive(p.pid) for p in start.processes)
 
     in_time = processes.wait(settled, timeout_s)
-    dead = [p.name for p in started.values() if not processes.alive(p.pid)]
+    dead = [p.name for p in start.processes if not processes.alive(p.pid)]
     if in_time and not dead:
         return
     logs = {name: places(settings).log_file(name) for name in dead or processes.NAMES}
