@@ -142,6 +142,8 @@ OTHERS = [
     *_attrs("create update", "subnetpool", ("shared", "is_default"), ADMIN),
     *_crud("address_scope", f"{READER} or {SHARED}"),
     *_attrs("create update", "address_scope", ("shared",), ADMIN),
+    *_crud("metering_label", ADMIN, ADMIN),
+    *_crud("metering_label_rule", ADMIN, ADMIN),
     Rule("get_agent", ADMIN),
     Rule("update_agent", ADMIN),
     Rule("delete_agent", ADMIN),

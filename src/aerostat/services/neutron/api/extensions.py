@@ -28,6 +28,7 @@ KNOWN: dict[str, str] = {
     "fip-port-details": "Floating IP Port Details Extension",
     "ip-substring-filtering": "IP address substring filtering",
     "l3_agent_scheduler": "L3 Agent Scheduler",
+    "metering": "Neutron Metering",
     "net-mtu": "Network MTU",
     "net-mtu-writable": "Network MTU (writable)",
     "network-ip-availability": "Network IP Availability",

@@ -116,6 +116,12 @@ SUBNETPOOLS = Collection("subnetpool", t.subnetpools, views.subnetpools, _shared
 ADDRESS_SCOPES = Collection(
     "address_scope", t.address_scopes, views.address_scopes, _shared(t.address_scopes)
 )
+METERING_LABELS = Collection(
+    "metering_label", t.metering_labels, views.metering_labels, _shared(t.metering_labels)
+)
+METERING_RULES = Collection(
+    "metering_label_rule", t.metering_rules, views.metering_rules, own(t.metering_rules)
+)
 
 TAGGED = {
     "networks": NETWORKS,

@@ -212,6 +212,31 @@ address_scopes = Table(
     Column("shared", Boolean, nullable=False, default=False),
 )
 
+metering_labels = Table(
+    "neutron_metering_labels",
+    metadata,
+    *_standard(),
+    Column("shared", Boolean, nullable=False, default=False),
+)
+
+metering_rules = Table(
+    "neutron_metering_label_rules",
+    metadata,
+    *_standard(),
+    Column(
+        "metering_label_id",
+        UUID,
+        ForeignKey("neutron_metering_labels.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("direction", String(8), nullable=False),
+    Column("remote_ip_prefix", IP),
+    Column("source_ip_prefix", IP),
+    Column("destination_ip_prefix", IP),
+    Column("excluded", Boolean, nullable=False, default=False),
+)
+
 tags = Table(
     "neutron_tags",
     metadata,

@@ -308,3 +308,32 @@ def address_scopes(_tx: Tx, rows: Sequence[Any]) -> Views:
         }
         for row in rows
     ]
+
+
+def metering_labels(_tx: Tx, rows: Sequence[Any]) -> Views:
+    return [
+        {
+            "id": row.id,
+            "name": row.name,
+            "description": row.description,
+            "tenant_id": row.project_id,
+            "project_id": row.project_id,
+            "shared": row.shared,
+        }
+        for row in rows
+    ]
+
+
+def metering_rules(_tx: Tx, rows: Sequence[Any]) -> Views:
+    return [
+        {
+            "id": row.id,
+            "metering_label_id": row.metering_label_id,
+            "direction": row.direction,
+            "excluded": row.excluded,
+            "remote_ip_prefix": row.remote_ip_prefix,
+            "source_ip_prefix": row.source_ip_prefix,
+            "destination_ip_prefix": row.destination_ip_prefix,
+        }
+        for row in rows
+    ]

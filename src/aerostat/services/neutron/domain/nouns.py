@@ -9,6 +9,7 @@ from aerostat.services.neutron.db import collections as c
 from aerostat.services.neutron.db.collection import Collection
 from aerostat.services.neutron.domain import (
     floatingips,
+    metering,
     networks,
     ports,
     routers,
@@ -51,4 +52,10 @@ ADDRESS_SCOPES = Noun(
     subnetpools.create_scope,
     subnetpools.update_scope,
     subnetpools.delete_scope,
+)
+METERING_LABELS = Noun(
+    c.METERING_LABELS, metering.create_label, metering.unchangeable, metering.delete_label
+)
+METERING_RULES = Noun(
+    c.METERING_RULES, metering.create_rule, metering.unchangeable, metering.delete_rule
 )

@@ -26,6 +26,8 @@ NOT_FOUND = {
     "subnetpool": "SubnetPoolNotFound",
     "address_scope": "AddressScopeNotFound",
     "agent": "AgentNotFound",
+    "metering_label": "MeteringLabelNotFound",
+    "metering_label_rule": "MeteringLabelRuleNotFound",
 }
 _WORDS = {
     "security_group": "Security group",

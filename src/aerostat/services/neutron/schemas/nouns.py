@@ -206,3 +206,19 @@ ADDRESS_SCOPE: Schema = schema(
     Attr("ip_version", one_of(4, 6), REQUIRED, put=False),
     Attr("shared", boolean, False),
 )
+
+METERING_LABEL: Schema = schema(
+    "metering_label", "metering_labels", *STANDARD, Attr("shared", boolean, False)
+)
+
+METERING_RULE: Schema = schema(
+    "metering_label_rule",
+    "metering_label_rules",
+    OWNER,
+    Attr("metering_label_id", uuid, REQUIRED, put=False),
+    Attr("direction", one_of("ingress", "egress"), "ingress", put=False),
+    Attr("excluded", boolean, False, put=False),
+    Attr("remote_ip_prefix", optional(prefix), None, put=False),
+    Attr("source_ip_prefix", optional(prefix), None, put=False),
+    Attr("destination_ip_prefix", optional(prefix), None, put=False),
+)
