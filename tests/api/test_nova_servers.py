@@ -50,7 +50,12 @@ async def test_life_of_a_server(cloud: WholeCloud) -> None:
     assert [a["action"] for a in actions][-3:] == ["start", "stop", "create"]
     shown = (await admin.get("nova", f"{url}/{actions[-1]['request_id']}")).json()
     events = [e["event"] for e in shown["instanceAction"]["events"]]
-    assert events == ["compute_scheduling", "compute_networking", "compute_spawning"]
+    assert events == [
+        "compute_scheduling",
+        "compute_networking",
+        "compute_block_device_mapping",
+        "compute_spawning",
+    ]
 
 
 async def test_a_guest_that_stops_by_itself_is_shutoff(cloud: WholeCloud) -> None:

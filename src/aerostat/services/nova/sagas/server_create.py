@@ -1,6 +1,6 @@
 """Build a server: find a host, make its ports, boot it, say ACTIVE. Undo runs upwards."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from aerostat.contracts.network import BoundPort, RequestedNetwork
 from aerostat.kit.clock import iso
@@ -99,6 +99,19 @@ async def release_ports(nova: Nova, run: Run[Params]) -> None:
 @networking.record
 def networked(tx: Tx, run: Run[Params], _ports: list[BoundPort]) -> None:
     """Go on to the disks."""
+    rows.change(tx, run.p.server_id, _now(run), task_state=TaskState.BLOCK_DEVICE_MAPPING)
+
+
+@saga.step
+async def block_device_mapping(nova: Nova, run: Run[Params]) -> GuestImage | None:
+    """Find what the root disk is made of: the image, its kernel and ramdisk; only reads."""
+    server = await _server(nova, run)
+    return await _image(nova, server.image_id, server.project_id)
+
+
+@block_device_mapping.record
+def mapped(tx: Tx, run: Run[Params], _image: GuestImage | None) -> None:
+    """Go on to the guest."""
     rows.change(tx, run.p.server_id, _now(run), task_state=TaskState.SPAWNING)
 
 
@@ -106,7 +119,8 @@ def networked(tx: Tx, run: Run[Params], _ports: list[BoundPort]) -> None:
 async def spawning(nova: Nova, run: Run[Params]) -> None:
     """Start the guest; a guest that runs already is left as it is."""
     server = await _server(nova, run)
-    spec = await _guest(nova, server, run[networking])
+    image = await _with_tickets(nova, run[block_device_mapping])
+    spec = _guest(nova, server, run[networking], image)
     host = host_of(nova, run[scheduling].host, nova.config.build_timeout_s)
     await host.spawn(spec=spec)
 
@@ -160,7 +174,9 @@ def _now(run: Run[Params]) -> float:
     return max(e.finished_at or e.started_at for e in events)
 
 
-async def _guest(nova: Nova, server: Server, ports: list[BoundPort]) -> GuestSpec:
+def _guest(
+    nova: Nova, server: Server, ports: list[BoundPort], image: GuestImage | None
+) -> GuestSpec:
     f = server.flavor
     return GuestSpec(
         server_id=server.uuid,
@@ -174,7 +190,7 @@ async def _guest(nova: Nova, server: Server, ports: list[BoundPort]) -> GuestSpe
         root_gb=f["root_gb"],
         ephemeral_gb=f["ephemeral_gb"],
         swap_mib=f["swap_mib"],
-        image=await _image(nova, server.image_id, server),
+        image=image,
         ports=ports,
         config_drive=metadata.config_drive(server, ports, nova.config.dhcp_domain)
         if server.config_drive
@@ -184,18 +200,29 @@ async def _guest(nova: Nova, server: Server, ports: list[BoundPort]) -> GuestSpe
     )
 
 
-async def _image(nova: Nova, image_id: str | None, server: Server) -> GuestImage | None:
+async def _image(nova: Nova, image_id: str | None, project_id: str) -> GuestImage | None:
     if not image_id:
         return None
-    facts = await nova.image.get(image_id=image_id, project_id=server.project_id, is_admin=True)
-    kernel, ramdisk = facts.properties.get("kernel_id"), facts.properties.get("ramdisk_id")
+    facts = await nova.image.get(image_id=image_id, project_id=project_id, is_admin=True)
     return GuestImage(
         id=image_id,
         disk_format=facts.disk_format,
         size_bytes=facts.size_bytes,
-        path=await nova.image.download_path(image_id=image_id),
+        path="",
         hash_algo=facts.hash_algo,
         hash_value=facts.hash_value,
-        kernel=await _image(nova, kernel, server) if kernel else None,
-        ramdisk=await _image(nova, ramdisk, server) if ramdisk else None,
+        kernel=await _image(nova, facts.properties.get("kernel_id"), project_id),
+        ramdisk=await _image(nova, facts.properties.get("ramdisk_id"), project_id),
+    )
+
+
+async def _with_tickets(nova: Nova, image: GuestImage | None) -> GuestImage | None:
+    """Return the image with paths that open its data; they are good for some minutes only."""
+    if image is None:
+        return None
+    return structs.replace(
+        image,
+        path=await nova.image.download_path(image_id=image.id),
+        kernel=await _with_tickets(nova, image.kernel),
+        ramdisk=await _with_tickets(nova, image.ramdisk),
     )
