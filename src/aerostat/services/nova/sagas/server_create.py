@@ -106,7 +106,7 @@ def networked(tx: Tx, run: Run[Params], _ports: list[BoundPort]) -> None:
 async def block_device_mapping(nova: Nova, run: Run[Params]) -> GuestImage | None:
     """Find what the root disk is made of: the image, its kernel and ramdisk; only reads."""
     server = await _server(nova, run)
-    return await _image(nova, server.image_id, server.project_id)
+    return await _image(nova, server.image_id, server.project_id, run.ctx.is_admin)
 
 
 @block_device_mapping.record
@@ -200,10 +200,13 @@ def _guest(
     )
 
 
-async def _image(nova: Nova, image_id: str | None, project_id: str) -> GuestImage | None:
+async def _image(
+    nova: Nova, image_id: str | None, project_id: str, is_admin: bool
+) -> GuestImage | None:
+    """Return what the host needs of an image that the user may see, and of those it names."""
     if not image_id:
         return None
-    facts = await nova.image.get(image_id=image_id, project_id=project_id, is_admin=True)
+    facts = await nova.image.get(image_id=image_id, project_id=project_id, is_admin=is_admin)
     return GuestImage(
         id=image_id,
         disk_format=facts.disk_format,
@@ -211,8 +214,8 @@ async def _image(nova: Nova, image_id: str | None, project_id: str) -> GuestImag
         path="",
         hash_algo=facts.hash_algo,
         hash_value=facts.hash_value,
-        kernel=await _image(nova, facts.properties.get("kernel_id"), project_id),
-        ramdisk=await _image(nova, facts.properties.get("ramdisk_id"), project_id),
+        kernel=await _image(nova, facts.properties.get("kernel_id"), project_id, is_admin),
+        ramdisk=await _image(nova, facts.properties.get("ramdisk_id"), project_id, is_admin),
     )
 
 
