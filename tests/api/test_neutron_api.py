@@ -1,6 +1,7 @@
 """Neutron through its HTTP API."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,11 @@ from aerostat.services.neutron.runtime import NeutronService, build
 from aerostat.services.neutron.schemas import nouns
 from aerostat.services.neutron.service import manifest
 
-ROLES = {"admin": ("admin", "manager", "member", "reader"), "member": ("member", "reader")}
+ROLES = {
+    "admin": ("admin", "manager", "member", "reader"),
+    "member": ("member", "reader"),
+    "reader": ("reader",),
+}
 
 
 async def _authenticate(token: str) -> Context:
@@ -568,3 +573,54 @@ async def test_junk_is_refused_and_never_breaks_anything(cloud: Cloud) -> None:
             assert reply.status_code < 500, f"{name}={value!r}: {reply.text}"
     wanted = await Control(cloud.neutron).wanted(host="h1")
     assert wanted.host == "h1"
+
+
+async def test_readers_change_nothing_and_strangers_see_nothing(cloud: Cloud) -> None:
+    network, subnet = await cloud.tenant()
+    port = await cloud.make("ports", network_id=network["id"])
+    router = await cloud.make("routers")
+    group = await cloud.make("security-groups", name="web")
+    things = {
+        "networks": network["id"],
+        "subnets": subnet["id"],
+        "ports": port["id"],
+        "routers": router["id"],
+        "security-groups": group["id"],
+    }
+    bodies: dict[str, dict[str, Any]] = {
+        "networks": {},
+        "subnets": {"network_id": network["id"], "cidr": "10.9.0.0/24"},
+        "ports": {"network_id": network["id"]},
+        "routers": {},
+        "security-groups": {"name": "x"},
+    }
+    for plural, key in things.items():
+        singular = plural.rstrip("s").replace("-", "_")
+        path = f"/{plural}/{key}"
+        await cloud.ask("GET", path, who="reader@p")
+        doc = {singular: bodies[plural]}
+        await cloud.ask("POST", f"/{plural}", doc, who="reader@p", status=403)
+        await cloud.ask("PUT", path, {singular: {"name": "x"}}, who="reader@p", status=403)
+        await cloud.ask("DELETE", path, who="reader@p", status=403)
+        await cloud.ask("PUT", f"{path}/tags/t", who="reader@p", status=403)
+        await cloud.ask("GET", path, who="member@q", status=404)
+        await cloud.ask("PUT", path, {singular: {"name": "x"}}, who="member@q", status=404)
+        await cloud.ask("DELETE", path, who="member@q", status=404)
+        stranger = await cloud.ask("GET", f"/{plural}", who="member@q")
+        shown = stranger[plural.replace("-", "_")]
+        assert key not in [one["id"] for one in shown]
+    foreign = {"port": {"network_id": network["id"]}}
+    await cloud.ask("POST", "/ports", foreign, who="member@q", status=404)
+
+
+async def test_every_route_answers_without_breaking(cloud: Cloud) -> None:
+    absent = "6f70656e-7374-6163-6b00-000000000000"
+    for route in manifest.api.routes():
+        url = re.sub(r"{\w+}", absent, route.path) or "/"
+        for who in ("admin", "member", "reader"):
+            reply = await cloud.http.request(
+                route.method, url, json={}, headers={"X-Auth-Token": who}
+            )
+            assert reply.status_code < 500, (who, route.method, route.path, reply.text)
+        if not route.public:
+            assert (await cloud.http.request(route.method, url)).status_code == 401
