@@ -11,6 +11,7 @@ Check = Callable[[Any], Any]
 """Returns the value to store. Raises: ValueError with a sentence."""
 
 _MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")
+_OPTION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]*$")
 _LABEL = re.compile(r"^(?!-)[A-Za-z0-9-]{1,63}(?<!-)$")
 
 
@@ -159,6 +160,14 @@ def dns_name(value: Any) -> str:
     if name and not all(_LABEL.match(part) for part in name.removesuffix(".").split(".")):
         raise ValueError(f"'{value}' not a valid PQDN or FQDN")
     return name.lower()
+
+
+def option_name(value: Any) -> str:
+    """The name or number of a DHCP option."""
+    name: str = text(64)(value)
+    if not _OPTION.match(name):
+        raise ValueError(f"'{value}' is not a valid DHCP option name")
+    return name
 
 
 def anything(value: Any) -> Any:

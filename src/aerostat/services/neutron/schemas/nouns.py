@@ -14,6 +14,7 @@ from aerostat.services.neutron.schemas.checks import (
     mac,
     no_control,
     one_of,
+    option_name,
     optional,
     prefix,
     struct,
@@ -34,7 +35,7 @@ ROUTE = struct({"destination": cidr, "nexthop": ip})
 FIXED_IP = struct({}, {"subnet_id": optional(uuid), "ip_address": ip})
 PAIR = struct({"ip_address": ip_or_cidr}, {"mac_address": optional(mac)})
 DHCP_OPTION = struct(
-    {"opt_name": no_control(text(64))},
+    {"opt_name": option_name},
     {"opt_value": optional(no_control(text(255))), "ip_version": integer(4, 6)},
 )
 GATEWAY = struct(
