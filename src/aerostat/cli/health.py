@@ -1,5 +1,6 @@
 """Whether the cloud is well: every API answers, every host and agent is up."""
 
+import socket
 from typing import Any
 
 from msgspec import Struct
@@ -50,6 +51,13 @@ def answers(url: str) -> bool:
         return send("GET", url, timeout_s=PROBE_TIMEOUT_S)[0] < 500
     except ApiError:
         return False
+
+
+def listens(host: str, port: int) -> bool:
+    """Tell whether anything accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(PROBE_TIMEOUT_S)
+        return probe.connect_ex((host, port)) == 0
 
 
 def agents(admin: Cloud) -> list[Agent]:

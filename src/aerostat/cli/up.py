@@ -108,7 +108,7 @@ def _check(settings: Settings, before: set[str]) -> None:
     taken = [
         f"{settings.listen}:{settings.port(port)} ({name})"
         for name, port, _ in health.SERVICES
-        if "control" not in before and health.answers(settings.url(port))
+        if "control" not in before and health.listens(settings.listen, settings.port(port))
     ]
     if taken:
         raise CliError(
