@@ -180,6 +180,9 @@ def send(
 
 
 def _next_page(answer: Any, noun: str) -> str:
+    """Return where the next page is: image says it its own way."""
+    if isinstance(answer.get("next"), str):
+        return str(answer["next"])
     links = answer.get(f"{noun}_links") or []
     for link in links if isinstance(links, list) else []:
         if link["rel"] == "next":
