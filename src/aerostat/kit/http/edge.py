@@ -7,6 +7,7 @@ anywhere becomes the service's own error envelope; anything else is a 500 that s
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
@@ -125,10 +126,15 @@ class Api(Generic[S]):
             base=call.base,
             policy=self.policy,
             chunks=call.chunks,
+            identify=partial(self._identified, call),
         )
         if route.body is not None:
             request.body = await self._body(call, route)
         return self._reply(call, route, await route.handler(self._service, request), request)
+
+    async def _identified(self, call: "_Call") -> Context:
+        call.ctx = await self._identify(call)
+        return call.ctx
 
     async def _identify(self, call: "_Call") -> Context:
         token = call.headers.get("x-auth-token", "")

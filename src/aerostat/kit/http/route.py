@@ -21,6 +21,7 @@ class Request(Generic[B]):
 
     `url` is what the client called (scheme, host and path), `base` the root of this API as the
     client sees it. `chunks()` streams the body of a route declared with `stream=True`.
+    `identify()` checks the token where the route is public, but not to everybody.
     """
 
     ctx: Context
@@ -34,6 +35,7 @@ class Request(Generic[B]):
     base: str
     policy: Policy
     chunks: Callable[[], AsyncIterator[bytes]]
+    identify: Callable[[], Awaitable[Context]]
     reply_headers: dict[str, str] = field(default_factory=dict)
 
     def enforce(self, rule: Rule, target: Mapping[str, Any] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Glance: images, their data and who may use them."""

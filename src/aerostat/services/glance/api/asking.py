@@ -1,0 +1,42 @@
+"""What the handlers of images have in common: who looks, and what they may do."""
+
+from typing import Any
+
+from aerostat.kit.context import Context
+from aerostat.kit.errors import TooLarge
+from aerostat.kit.http.policy import Rule
+from aerostat.kit.http.route import Request
+from aerostat.kit.http.schema import decode
+from aerostat.services.glance.domain import images
+from aerostat.services.glance.domain.images import Seen
+from aerostat.services.glance.model.listing import Viewer
+from aerostat.services.glance.runtime import Glance
+
+BODY_MAX = 1 << 20
+"""Bytes of a JSON body of this API."""
+
+
+def viewer(ctx: Context) -> Viewer:
+    """Return who looks."""
+    return Viewer(ctx.project_id, ctx.is_admin)
+
+
+async def permitted(glance: Glance, req: Request[Any], rule: Rule) -> Seen:
+    """Return the image of the URL if the caller passes `rule` for it.
+
+    Raises: NotFound (unknown or unseen), Forbidden (seen, but the rule says no).
+    """
+    found = await images.seen(glance, viewer(req.ctx), req.path["image_id"])
+    req.enforce(rule, found.target)
+    return found
+
+
+async def document(req: Request[Any]) -> Any:
+    """Return the JSON body of a request, whatever media type it says. Raises: BadRequest."""
+    parts, size = [], 0
+    async for chunk in req.chunks():
+        size += len(chunk)
+        if size > BODY_MAX:
+            raise TooLarge("Request is too large.")
+        parts.append(chunk)
+    return decode(b"".join(parts))

@@ -1,0 +1,94 @@
+"""/v2/images/{image_id}/file: upload and download."""
+
+import re
+from typing import Any
+
+from aerostat.kit.errors import BadRequest, Forbidden
+from aerostat.kit.http.errors import UnsupportedMediaType
+from aerostat.kit.http.route import Reply, Request, Routes
+from aerostat.services.glance import policies
+from aerostat.services.glance.api.asking import permitted
+from aerostat.services.glance.domain import downloads, uploads
+from aerostat.services.glance.model.image import DEACTIVATED, Image
+from aerostat.services.glance.runtime import Glance
+
+routes: Routes[Glance] = Routes("image data")
+URL = "/images/{image_id}/file"
+OCTETS = "application/octet-stream"
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+def check_media(req: Request[Any]) -> None:
+    """Raises: UnsupportedMediaType (the body does not say that it is bytes)."""
+    media = req.headers.get("content-type", "").partition(";")[0].strip()
+    if media != OCTETS:
+        raise UnsupportedMediaType(f"Content-Type must be {OCTETS}, not {media or 'missing'}")
+
+
+@routes.put(URL, policy=None, status=204, stream=True)
+async def upload(glance: Glance, req: Request[None]) -> None:
+    """Upload the data of an image."""
+    check_media(req)
+    check_length(glance, req)
+    found = await permitted(glance, req, policies.UPLOAD)
+    await uploads.upload(glance, found.image.id, req.chunks())
+
+
+def check_length(glance: Glance, req: Request[Any]) -> None:
+    """Refuse a body that says it is too large. Raises: TooLarge."""
+    length = req.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > glance.config.image_size_cap:
+        raise uploads.too_large()
+
+
+@routes.get(URL, policy=None, public=True)
+async def download(glance: Glance, req: Request[None]) -> Reply:
+    """Download the data of an image, with a token or with a ticket for just this image."""
+    image = await _readable(glance, req)
+    if not image.size or not image.has_data:
+        return Reply(status=204)
+    start, length = _range(req.headers.get("range", ""), image.size)
+    headers = {"content-length": str(length), "accept-ranges": "bytes"}
+    if image.checksum:
+        headers["content-md5"] = image.checksum
+    partial = "range" in req.headers
+    if partial:
+        headers["content-range"] = f"bytes {start}-{start + length - 1}/{image.size}"
+    return Reply(
+        status=206 if partial else 200,
+        headers=headers,
+        content_type=OCTETS,
+        stream=await downloads.data(glance, image, start, length),
+    )
+
+
+async def _readable(glance: Glance, req: Request[None]) -> Image:
+    """Raises: Unauthorized, NotFound, Forbidden."""
+    ticket = req.query.get("ticket")
+    if ticket is not None:
+        found = await downloads.by_ticket(glance, req.path["image_id"], ticket)
+        if found is not None:
+            return found
+    req.ctx = await req.identify()
+    image = (await permitted(glance, req, policies.DOWNLOAD)).image
+    if image.status == DEACTIVATED and not req.ctx.is_admin:
+        raise Forbidden(
+            "The requested image has been deactivated. Image data download is forbidden."
+        )
+    return image
+
+
+def _range(header: str, size: int) -> tuple[int, int]:
+    """Return start and length. Raises: BadRequest (416: it cannot be satisfied)."""
+    if not header:
+        return 0, size
+    found = _RANGE.fullmatch(header.strip())
+    if found and found[1]:
+        start, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
+    elif found and found[2]:
+        start, last = max(size - int(found[2]), 0), size - 1
+    else:
+        start, last = 1, 0
+    if start > last:
+        raise BadRequest(f"The byte range of {header} is invalid.", code="range_not_satisfiable")
+    return start, last - start + 1

@@ -1,0 +1,119 @@
+"""/v2/images: list, create, show, change, delete, deactivate, reactivate."""
+
+from typing import Any
+
+from aerostat.kit.errors import BadRequest, Forbidden
+from aerostat.kit.http.route import Reply, Request, Routes
+from aerostat.services.glance import policies
+from aerostat.services.glance.api import views
+from aerostat.services.glance.api.asking import document, permitted, viewer
+from aerostat.services.glance.domain import images
+from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.runtime import Glance
+from aerostat.services.glance.schemas import attributes, patch
+from aerostat.services.glance.schemas.listing import listing
+
+routes: Routes[Glance] = Routes("images")
+
+
+@routes.get("/images", policy=policies.LIST)
+async def index(glance: Glance, req: Request[None]) -> Reply:
+    """List images."""
+    wanted = listing(req.query, viewer(req.ctx), glance.config)
+    found = await images.listed(glance, wanted)
+    shown = _permitted(req, found)
+    return Reply(raw=views.page(glance, shown, req.query, wanted.limit))
+
+
+def _permitted(req: Request[None], found: list[Image]) -> list[Image]:
+    """Return those that get_image allows; asked once for images that are alike to it."""
+    member, answers = req.ctx.project_id, {}
+    for image in found:
+        key = (image.owner, image.visibility)
+        if key not in answers:
+            answers[key] = req.allows(policies.GET, image.target(member))
+    return [image for image in found if answers[image.owner, image.visibility]]
+
+
+@routes.post("/images", policy=None, body=dict[str, Any])
+async def create(glance: Glance, req: Request[dict[str, Any]]) -> Reply:
+    """Create an image without data."""
+    fields, properties = attributes.split(glance.config, req.body)
+    fields.setdefault("id", glance.ids())
+    fields.setdefault("owner", req.ctx.project_id or None)
+    image = Image(properties=properties, **fields)
+    target = {**image.target(), "project_id": req.ctx.project_id}
+    req.enforce(policies.ADD, target)
+    _check_visibility(req, image, target)
+    made = await images.create(glance, image)
+    headers = {"location": f"{req.base}/v2/images/{made.id}"}
+    if glance.config.import_methods:
+        headers["openstack-image-import-methods"] = ",".join(glance.config.import_methods)
+    return Reply(raw=views.encoded(glance, made), headers=headers)
+
+
+def _check_visibility(req: Request[Any], image: Image, target: dict[str, object]) -> None:
+    if image.visibility == "public":
+        req.enforce(policies.PUBLICIZE, target)
+    elif image.visibility == "community":
+        req.enforce(policies.COMMUNITIZE, target)
+
+
+@routes.get("/images/{image_id}", policy=None)
+async def show(glance: Glance, req: Request[None]) -> Reply:
+    """Show an image."""
+    found = await permitted(glance, req, policies.GET)
+    return Reply(raw=views.encoded(glance, found.image))
+
+
+@routes.patch("/images/{image_id}", policy=None, stream=True)
+async def update(glance: Glance, req: Request[None]) -> Reply:
+    """Change attributes, properties and tags by a JSON patch."""
+    ops = patch.parse(req.headers.get("content-type", ""), await document(req))
+    await permitted(glance, req, policies.MODIFY)
+
+    def change(image: Image) -> Image:
+        new = patch.apply(glance.config, image, ops)
+        if new.visibility != image.visibility:
+            _check_visibility(req, new, image.target())
+        if new.owner != image.owner and not req.ctx.is_admin:
+            raise Forbidden("Owner can't be updated by non admin.", field="owner")
+        images.check_quotas(glance.config, new)
+        return new
+
+    made = await images.edit(glance, req.path["image_id"], change)
+    return Reply(raw=views.encoded(glance, made))
+
+
+@routes.delete("/images/{image_id}", policy=None)
+async def delete(glance: Glance, req: Request[None]) -> None:
+    """Delete an image and its data."""
+    await permitted(glance, req, policies.DELETE)
+    await images.delete(glance, req.path["image_id"])
+
+
+@routes.post("/images/{image_id}/actions/{action}", policy=None, status=204)
+async def act(glance: Glance, req: Request[None]) -> None:
+    """Deactivate an image, or reactivate it."""
+    action = req.path["action"]
+    if action not in ("deactivate", "reactivate"):
+        raise BadRequest(f"There is no action {action}.", field="action")
+    off = action == "deactivate"
+    await permitted(glance, req, policies.DEACTIVATE if off else policies.REACTIVATE)
+    change = images.deactivate if off else images.reactivate
+    await images.edit(glance, req.path["image_id"], change)
+
+
+@routes.put("/images/{image_id}/tags/{tag}", policy=None, status=204)
+async def add_tag(glance: Glance, req: Request[None]) -> None:
+    """Add a tag."""
+    tag = attributes.tag(req.path["tag"])
+    await permitted(glance, req, policies.MODIFY)
+    await images.edit(glance, req.path["image_id"], images.tagged(tag, glance.config))
+
+
+@routes.delete("/images/{image_id}/tags/{tag}", policy=None)
+async def remove_tag(glance: Glance, req: Request[None]) -> None:
+    """Take a tag away."""
+    await permitted(glance, req, policies.MODIFY)
+    await images.edit(glance, req.path["image_id"], images.untagged(req.path["tag"]))

@@ -1,0 +1,82 @@
+"""Images and members as JSON documents."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from aerostat.kit.clock import iso
+from aerostat.kit.http.schema import Query
+from aerostat.services.glance.model.image import Image, Member
+from aerostat.services.glance.runtime import RENDERED_MAX, Glance
+
+_encode = msgspec.json.Encoder().encode
+
+
+def image(found: Image) -> dict[str, Any]:
+    """Return the document of an image; its own attributes win over custom properties."""
+    url = f"/v2/images/{found.id}"
+    return {
+        **found.properties,
+        "name": found.name,
+        "disk_format": found.disk_format,
+        "container_format": found.container_format,
+        "visibility": found.visibility,
+        "size": found.size,
+        "virtual_size": found.virtual_size,
+        "status": found.status,
+        "checksum": found.checksum,
+        "protected": found.protected,
+        "min_ram": found.min_ram,
+        "min_disk": found.min_disk,
+        "owner": found.owner,
+        "os_hidden": found.hidden,
+        "os_hash_algo": found.hash_algo,
+        "os_hash_value": found.hash_value,
+        "id": found.id,
+        "created_at": iso(found.created_at),
+        "updated_at": iso(found.updated_at),
+        "tags": list(found.tags),
+        "self": url,
+        "file": f"{url}/file",
+        "schema": "/v2/schemas/image",
+    }
+
+
+def encoded(glance: Glance, found: Image) -> bytes:
+    """Return the document of an image as JSON, remembered by its generation."""
+    key, known = (found.id, found.generation), glance.rendered
+    text = known.get(key)
+    if text is None:
+        text = known[key] = _encode(image(found))
+        if len(known) > RENDERED_MAX:
+            known.popitem(last=False)
+    return text
+
+
+def page(glance: Glance, found: list[Image], query: Query, limit: int) -> bytes:
+    """Return the document of a page of images as JSON."""
+    kept = [(name, value) for name, values in query.items() for value in values if name != "marker"]
+    links = {"first": _link(kept), "schema": "/v2/schemas/images"}
+    if found and len(found) == limit:
+        links["next"] = _link([*kept, ("marker", found[-1].id)])
+    body = b",".join(encoded(glance, one) for one in found)
+    return b'{"images":[' + body + b"]," + _encode(links)[1:]
+
+
+def _link(query: Iterable[tuple[str, str]]) -> str:
+    text = urlencode(list(query))
+    return f"/v2/images?{text}" if text else "/v2/images"
+
+
+def member(found: Member) -> dict[str, Any]:
+    """Return the document of a member."""
+    return {
+        "created_at": iso(found.created_at),
+        "image_id": found.image_id,
+        "member_id": found.member,
+        "schema": "/v2/schemas/member",
+        "status": found.status,
+        "updated_at": iso(found.updated_at),
+    }

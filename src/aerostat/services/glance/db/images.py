@@ -1,0 +1,175 @@
+"""Rows of images, with their tags and custom properties."""
+
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.db.pages import page, sort_columns
+from aerostat.kit.errors import BadRequest, Conflict, GenerationConflict, NotFound
+from aerostat.services.glance.db import tables as t
+from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.model.listing import Comparison, Listing, Viewer
+
+C = t.images.c
+_COLUMNS = [C[name] for name in Image.__struct_fields__]
+_SELECT = select(*_COLUMNS)
+SORT_KEYS = {
+    name: C[name]
+    for name in ("name", "status", "container_format", "disk_format", "size", "id", "created_at",
+                 "updated_at", "owner", "visibility", "min_disk", "min_ram")
+}  # fmt: skip
+DEFAULT_SORT = (("created_at", "desc"), ("id", "desc"))
+
+
+def _image(row: Any) -> Image:
+    *values, tags = row
+    return Image(*values, tuple(tags))
+
+
+def find(tx: Tx, image_id: str) -> Image | None:
+    """Return the image, whoever asks, or None."""
+    row = tx.first(_SELECT.where(C.id == image_id))
+    return None if row is None else _image(row)
+
+
+def get(tx: Tx, image_id: str) -> Image:
+    """Return the image, whoever asks. Raises: NotFound."""
+    found = find(tx, image_id)
+    if found is None:
+        raise unknown(image_id)
+    return found
+
+
+def unknown(image_id: str) -> NotFound:
+    """Return the fault for an image that is not there or not seen."""
+    return NotFound(f"No image found with ID {image_id}")
+
+
+def add(tx: Tx, image: Image) -> Image:
+    """Insert an image. Raises: Conflict (the id is taken)."""
+    if tx.first(select(C.id).where(C.id == image.id)) is not None:
+        raise Conflict(f"Image ID {image.id} already exists!")
+    tx.run(insert(t.images), _values(image))
+    _write_tags(tx, image)
+    _write_properties(tx, image)
+    return image
+
+
+def save(tx: Tx, old: Image, new: Image, now: float) -> Image:
+    """Write `new` in the place of `old`. Raises: GenerationConflict (it changed meanwhile)."""
+    new = replace(new, generation=old.generation + 1, updated_at=now)
+    stmt = update(t.images).where(C.id == old.id, C.generation == old.generation)
+    if tx.run(stmt.values(**_values(new))) != 1:
+        raise GenerationConflict(f"Image {old.id} was changed by another request")
+    if new.tags != old.tags:
+        tx.run(delete(t.tags).where(t.tags.c.image_id == new.id))
+        _write_tags(tx, new)
+    if new.properties != old.properties:
+        tx.run(delete(t.properties).where(t.properties.c.image_id == new.id))
+        _write_properties(tx, new)
+    return new
+
+
+def remove(tx: Tx, image: Image) -> None:
+    """Delete the row and all that hangs on it."""
+    tx.run(delete(t.images).where(C.id == image.id))
+
+
+def in_status(tx: Tx, *statuses: str) -> list[Image]:
+    """Return the images in one of `statuses`."""
+    return [_image(row) for row in tx.all(_SELECT.where(C.status.in_(statuses)))]
+
+
+def all_ids(tx: Tx) -> set[str]:
+    """Return the id of every image."""
+    return {row[0] for row in tx.all(select(C.id))}
+
+
+def _values(image: Image) -> dict[str, Any]:
+    return {name: getattr(image, name) for name in Image.__struct_fields__}
+
+
+def _write_tags(tx: Tx, image: Image) -> None:
+    if image.tags:
+        tx.run(insert(t.tags), [{"image_id": image.id, "value": tag} for tag in image.tags])
+
+
+def _write_properties(tx: Tx, image: Image) -> None:
+    if image.properties:
+        rows = [
+            {"image_id": image.id, "name": name, "value": value}
+            for name, value in image.properties.items()
+        ]
+        tx.run(insert(t.properties), rows)
+
+
+def listed(tx: Tx, listing: Listing) -> list[Image]:
+    """Return a page of the images that the viewer sees and that match.
+
+    Raises: BadRequest (unknown sort key, unknown marker).
+    """
+    stmt = _SELECT.where(*_seen(listing), *(_compare(c) for c in listing.comparisons))
+    for tag in listing.tags:
+        stmt = stmt.where(C.id.in_(select(t.tags.c.image_id).where(t.tags.c.value == tag)))
+    p = t.properties.c
+    for name, value in listing.properties:
+        stmt = stmt.where(C.id.in_(select(p.image_id).where(p.name == name, p.value == value)))
+    dirs = listing.sort_dirs if listing.sort_keys else ()
+    last = listing.sort_dirs[0] if listing.sort_dirs else "desc"
+    sort = sort_columns(
+        listing.sort_keys, dirs, SORT_KEYS, [(key, last) for key, _ in DEFAULT_SORT]
+    )
+    marker = None
+    if listing.marker is not None:
+        marker = _marker(tx, listing.marker, [c.name for c, _ in sort])
+    return [_image(row) for row in page(tx, stmt, sort, marker, listing.limit)]
+
+
+def _marker(tx: Tx, image_id: str, names: list[str]) -> list[Any]:
+    found = find(tx, image_id)
+    if found is None:
+        raise BadRequest(f"No image found with ID {image_id}", field="marker")
+    return [getattr(found, name) for name in names]
+
+
+def _seen(listing: Listing) -> list[ColumnElement[bool]]:
+    viewer, wanted = listing.viewer, listing.visibility
+    mine = C.owner == viewer.project_id
+    out: list[ColumnElement[bool]] = []
+    if wanted is None:
+        out.append(or_(C.visibility != "community", mine))
+    elif wanted != "all":
+        out.append(C.visibility == wanted)
+    if not viewer.is_admin:
+        open_to_all = C.visibility.in_(("public", "community"))
+        out.append(or_(open_to_all, mine, _shared_with(viewer, listing.member_status)))
+    return out
+
+
+def _shared_with(viewer: Viewer, status: str) -> ColumnElement[bool]:
+    m = t.members.c
+    mine = select(m.image_id).where(m.member == viewer.project_id)
+    if status != "all":
+        mine = mine.where(m.status == status)
+    return and_(C.visibility == "shared", C.id.in_(mine))
+
+
+def _compare(wanted: Comparison) -> ColumnElement[bool]:
+    column, value = C[wanted.column], wanted.values[0] if wanted.values else None
+    if wanted.op == "in":
+        return column.in_(wanted.values)
+    if wanted.op == "in_second":
+        return and_(column >= value, column < value + 1)  # type: ignore[operator]
+    if wanted.op == "not_second":
+        return or_(column < value, column >= value + 1)  # type: ignore[operator]
+    result: ColumnElement[bool] = {
+        "eq": column.__eq__,
+        "neq": column.__ne__,
+        "gt": column.__gt__,
+        "gte": column.__ge__,
+        "lt": column.__lt__,
+        "lte": column.__le__,
+    }[wanted.op](value)
+    return result

@@ -1,0 +1,29 @@
+"""How data leaves an image: with a token, or with a ticket that opens it for some minutes."""
+
+from collections.abc import AsyncIterator
+
+from aerostat.kit.errors import NotFound
+from aerostat.services.glance.db import images as rows
+from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.runtime import Glance
+
+
+async def ticket(glance: Glance, image_id: str) -> str:
+    """Return a ticket for an image that has data. Raises: NotFound."""
+    image = await glance.db.read(rows.get, image_id)
+    if not image.has_data:
+        raise NotFound(f"Image {image_id} has no data.")
+    expires_at = int(glance.clock.now()) + glance.config.ticket_lifetime_s
+    return glance.tickets.issue(image_id, expires_at)
+
+
+async def by_ticket(glance: Glance, image_id: str, given: str) -> Image | None:
+    """Return the image if `given` opens it, None if it does not. Raises: NotFound."""
+    if not glance.tickets.opens(given, image_id, glance.clock.now()):
+        return None
+    return await glance.db.read(rows.get, image_id)
+
+
+async def data(glance: Glance, image: Image, start: int, length: int) -> AsyncIterator[bytes]:
+    """Return the data from `start`, `length` bytes. Raises: NotFound (the file is missing)."""
+    return await glance.files.read(image.id, start, length)

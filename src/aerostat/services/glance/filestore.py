@@ -1,0 +1,196 @@
+"""Image data in files: written under another name, hashed on the way, renamed when whole."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from aerostat.kit.errors import NotFound, TooLarge, Unavailable
+
+T = TypeVar("T")
+
+PIECE_BYTES = 1 << 20
+"""Data is written, read and hashed in pieces of about this size."""
+
+PART = ".part"
+
+
+class Written(Struct, frozen=True):
+    """What a finished transfer came to."""
+
+    size: int
+    checksum: str
+    hash_value: str
+
+
+class FileStore:
+    """The files `<folder>/<image id>`; `<image id>.part` while they arrive."""
+
+    def __init__(self, folder: Path, threads: int, hash_algo: str) -> None:
+        self.folder, self._hash_algo = folder, hash_algo
+        self._pool = ThreadPoolExecutor(threads, "image-data")
+
+    def prepare(self) -> None:
+        """Make the folder."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def path(self, name: str) -> Path:
+        """Return where the data of `name` is."""
+        return self.folder / name
+
+    def part(self, name: str) -> Path:
+        """Return where the data of `name` arrives."""
+        return self.folder / (name + PART)
+
+    async def write(self, name: str, chunks: AsyncIterator[bytes], cap: int) -> Written:
+        """Write `chunks` to the part file, `cap` bytes at most; on disk when it returns.
+
+        Raises: TooLarge, Unavailable (no room). The part file is left to the caller.
+        """
+        writer = await self._in_thread(_Writer, self.part(name), self._hash_algo)
+        try:
+            async for piece in _pieces(chunks):
+                if writer.size + len(piece) > cap:
+                    raise TooLarge("Image exceeds the maximum size allowed.")
+                await self._feed(writer, piece)
+            await writer.settle()
+            return await self._in_thread(writer.finish)
+        except OSError as why:
+            raise Unavailable("No room for the image data.", detail=repr(why)) from why
+        finally:
+            await writer.close()
+
+    async def _feed(self, writer: "_Writer", piece: bytes) -> None:
+        """Hand a piece to the three who need it, once they are done with the one before."""
+        await writer.settle()
+        loop = asyncio.get_running_loop()
+        writer.take(piece, lambda fn: loop.run_in_executor(self._pool, fn, piece))
+
+    async def commit(self, name: str) -> None:
+        """Give the part file its name, durably."""
+        await self._in_thread(self._commit, name)
+
+    def _commit(self, name: str) -> None:
+        self.part(name).replace(self.path(name))
+        _sync_folder(self.folder)
+
+    async def discard(self, name: str) -> None:
+        """Remove the part file if there is one."""
+        await self._in_thread(self._unlink, self.part(name))
+
+    async def remove(self, name: str) -> None:
+        """Remove the data if there is any."""
+        await self._in_thread(self._unlink, self.path(name))
+
+    def _unlink(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
+    async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """Return the data from `start`, `length` bytes. Raises: NotFound (no file)."""
+        path = self.path(name)
+        if not path.exists():
+            raise NotFound("Image data is not there.")
+        return self._read(path, start, length)
+
+    async def _read(self, path: Path, start: int, length: int) -> AsyncIterator[bytes]:
+        end, loop = start + length, asyncio.get_running_loop()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+        def ask(at: int) -> "asyncio.Future[bytes]":
+            return loop.run_in_executor(self._pool, os.pread, fd, min(PIECE_BYTES, end - at), at)
+
+        try:
+            os.posix_fadvise(fd, start, length, os.POSIX_FADV_SEQUENTIAL)
+            coming = ask(start)
+            while start < end:
+                piece = await coming
+                if not piece:
+                    raise Unavailable("Image data is cut off.")
+                start += len(piece)
+                coming = ask(start)
+                yield piece
+            await coming
+        finally:
+            os.close(fd)
+
+    async def sweep(self, keep: set[str]) -> list[str]:
+        """Remove every file but those of `keep`; return what was removed."""
+        return await self._in_thread(self._sweep, keep)
+
+    def _sweep(self, keep: set[str]) -> list[str]:
+        gone = [path for path in self.folder.iterdir() if path.name not in keep]
+        for path in gone:
+            path.unlink(missing_ok=True)
+        return [path.name for path in gone]
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        await asyncio.to_thread(self._pool.shutdown)
+
+    async def _in_thread(self, fn: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, fn, *args)
+
+
+class _Writer:
+    """One file that arrives, with its two digests; each is worked on by one thread at a time."""
+
+    def __init__(self, path: Path, hash_algo: str) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._hash = hashlib.new(hash_algo)
+        self.size = 0
+        self._busy: list[asyncio.Future[Any]] = []
+
+    def take(self, piece: bytes, run: Callable[[Any], "asyncio.Future[Any]"]) -> None:
+        """Set the three to work on `piece`."""
+        self.size += len(piece)
+        self._busy = [run(self._md5.update), run(self._hash.update), run(self._write)]
+
+    async def settle(self) -> None:
+        """Wait for the work under way. Raises: OSError."""
+        for one in self._busy:
+            await one
+        self._busy = []
+
+    def _write(self, piece: bytes) -> None:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def finish(self) -> Written:
+        """Return the digests once all is on disk."""
+        os.fsync(self._fd)
+        return Written(self.size, self._md5.hexdigest(), self._hash.hexdigest())
+
+    async def close(self) -> None:
+        """Let go of the file once nobody works on it."""
+        await asyncio.gather(*self._busy, return_exceptions=True)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    gathered: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        gathered.append(chunk)
+        size += len(chunk)
+        if size >= PIECE_BYTES:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    if size:
+        yield b"".join(gathered)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

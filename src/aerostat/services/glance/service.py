@@ -1,0 +1,35 @@
+"""The image service as assembly sees it."""
+
+from pathlib import Path
+
+from aerostat.kit.http import errors, openapi
+from aerostat.kit.http.edge import ApiSpec
+from aerostat.kit.manifest import Manifest
+from aerostat.services.glance import policies
+from aerostat.services.glance.api import data, images, members, root
+
+NOUNS = (images, data, members)
+
+spec: ApiSpec = ApiSpec(
+    name="glance",
+    mounts=[
+        ("", [root.routes, openapi.routes_for(lambda: spec)]),
+        ("/v2", [noun.routes for noun in NOUNS]),
+    ],
+    envelope=errors.glance,
+    statuses={"range_not_satisfiable": 416, "unacceptable_image": 415},
+    service_type="image",
+    max_body=1 << 20,
+)
+
+manifest = Manifest(
+    name="glance",
+    service_type="image",
+    description="OpenStack Image",
+    port=9292,
+    path="/image",
+    suffix="",
+    api=spec,
+    rules=policies.RULES,
+    migrations=Path(__file__).parent / "db" / "migrations",
+)
