@@ -244,16 +244,21 @@ def _protocol_text(rule: RuleWanted, family: str) -> str:
 
 
 def _masquerade(wanted: Wanted, config: NetworkAgentConfig) -> list[str]:
-    """Return a chain that gives external networks on own bridges the host's way out."""
+    """Return a chain that gives external networks on own bridges the host's way out.
+
+    Only for what the host routes from the bridge: br_netfilter brings bridged packets of
+    tenants' networks here too, and those must keep the source that the guest answers to.
+    """
     rules = []
     for network in wanted.networks:
         if network.bridge not in config.own_bridges:
             continue
-        inside = f'{{ "{network.bridge}", "{host_end(network.bridge)}", "lo" }}'
+        routed = host_end(network.bridge)
+        inside = f'{{ "{network.bridge}", "{routed}", "lo" }}'
         for address in network.host_addresses:
             family = "ip6" if ":" in address.ip else "ip"
             cidr = str(ipaddress.ip_network(address.cidr, strict=False))
-            rules.append(f"{family} saddr {cidr} oifname != {inside} masquerade")
+            rules.append(f'iifname "{routed}" {family} saddr {cidr} oifname != {inside} masquerade')
     if not rules:
         return []
     body = "\n".join(sorted(rules))
