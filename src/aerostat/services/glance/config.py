@@ -55,5 +55,14 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
     import_methods: tuple[str, ...] = ("glance-direct", "web-download")
     """Ways to import that /v2/info/import offers."""
 
+    web_download_ports: tuple[int, ...] = (80, 443)
+    """Ports that an import from the web may connect to."""
+
+    web_download_networks: tuple[str, ...] = ()
+    """Networks (CIDR) that an import from the web may reach although they are not public."""
+
+    task_time_to_live_h: int = 48
+    """Hours that a finished task is shown."""
+
     web_download_timeout_s: float = 3600.0
     """Seconds that fetching an image from the web may take."""

@@ -14,6 +14,7 @@ from aerostat.services.glance.config import GlanceConfig
 from aerostat.services.glance.filestore import FileStore
 from aerostat.services.glance.inspector import Inspector
 from aerostat.services.glance.tickets import Tickets
+from aerostat.services.glance.web import Web
 
 RENDERED_MAX = 10_000
 """Images whose JSON is remembered; about a kilobyte each."""
@@ -35,6 +36,7 @@ class Glance:
     staging: FileStore
     tickets: Tickets
     inspector: Inspector
+    web: Web
     rendered: OrderedDict[tuple[str, int], bytes] = field(default_factory=OrderedDict)
     background: set[Any] = field(default_factory=set)
 
@@ -74,4 +76,9 @@ def build(
         staging=staging,
         tickets=Tickets(state / "ticket-key"),
         inspector=Inspector(config.inspection_timeout_s, config.inspection_memory_mib),
+        web=Web(
+            config.web_download_ports,
+            config.web_download_networks,
+            config.web_download_timeout_s,
+        ),
     )

@@ -6,9 +6,9 @@ from aerostat.kit.http import errors, openapi
 from aerostat.kit.http.edge import ApiSpec
 from aerostat.kit.manifest import Manifest
 from aerostat.services.glance import policies
-from aerostat.services.glance.api import data, images, members, root
+from aerostat.services.glance.api import data, images, imports, members, root, schemas
 
-NOUNS = (images, data, members)
+NOUNS = (images, data, members, imports, schemas)
 
 spec: ApiSpec = ApiSpec(
     name="glance",

@@ -9,6 +9,7 @@ import msgspec
 from aerostat.kit.clock import iso
 from aerostat.kit.http.schema import Query
 from aerostat.services.glance.model.image import Image, Member
+from aerostat.services.glance.model.task import Task
 from aerostat.services.glance.runtime import RENDERED_MAX, Glance
 
 _encode = msgspec.json.Encoder().encode
@@ -79,4 +80,32 @@ def member(found: Member) -> dict[str, Any]:
         "schema": "/v2/schemas/member",
         "status": found.status,
         "updated_at": iso(found.updated_at),
+    }
+
+
+def task(found: Task) -> dict[str, Any]:
+    """Return the document of a task."""
+    return {
+        **task_in_list(found),
+        "input": found.input,
+        "result": found.result,
+        "message": found.message,
+        "image_id": found.image_id,
+        "request_id": found.request_id,
+        "user_id": found.user_id,
+    }
+
+
+def task_in_list(found: Task) -> dict[str, Any]:
+    """Return the document of a task in a list."""
+    return {
+        "id": found.id,
+        "type": found.type,
+        "status": found.status,
+        "owner": found.owner,
+        "created_at": iso(found.created_at),
+        "updated_at": iso(found.updated_at),
+        "expires_at": iso(found.expires_at),
+        "self": f"/v2/tasks/{found.id}",
+        "schema": "/v2/schemas/task",
     }

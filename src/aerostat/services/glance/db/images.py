@@ -24,8 +24,9 @@ DEFAULT_SORT = (("created_at", "desc"), ("id", "desc"))
 
 
 def _image(row: Any) -> Image:
-    *values, tags = row
-    return Image(*values, tuple(tags))
+    values = list(row)
+    values[-1] = tuple(values[-1])
+    return Image(*values)
 
 
 def find(tx: Tx, image_id: str) -> Image | None:

@@ -12,6 +12,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, Fault, NotFound, TooLarge
 from aerostat.kit.log import Logger
 from aerostat.services.glance.db import images as rows
+from aerostat.services.glance.db import tasks
 from aerostat.services.glance.domain import images
 from aerostat.services.glance.filestore import FileStore, Written
 from aerostat.services.glance.inspector import Finding, check
@@ -91,15 +92,10 @@ async def adopt(glance: Glance, image_id: str, written: Written) -> Image:
             checksum=written.checksum,
             hash_algo=glance.config.hashing_algorithm,
             hash_value=written.hash_value,
-            properties={k: v for k, v in now.properties.items() if k not in IMPORT_PROPERTIES},
         )
         return rows.save(tx, now, new, glance.clock.now())
 
     return await glance.db.write(finish)
-
-
-IMPORT_PROPERTIES = ("os_glance_importing_to_stores", "os_glance_failed_import")
-"""Shown while an import is under way; dropped when it is done."""
 
 
 async def inspect(glance: Glance, image: Image, written: Written) -> Finding | None:
@@ -137,6 +133,10 @@ async def recover(glance: Glance) -> None:
     def write(tx: Tx) -> tuple[set[str], set[str]]:
         for image in rows.in_status(tx, states.SAVING, states.IMPORTING):
             rows.save(tx, image, back_to_queued(image), glance.clock.now())
+        for image in rows.in_status(tx, states.UPLOADING):
+            if not glance.staging.path(image.id).exists():
+                rows.save(tx, image, back_to_queued(image), glance.clock.now())
+        tasks.fail_unfinished(tx, glance.clock.now())
         active = rows.in_status(tx, states.ACTIVE, states.DEACTIVATED)
         staged = rows.in_status(tx, states.UPLOADING)
         return {i.id for i in active}, {i.id for i in staged}

@@ -1,0 +1,109 @@
+"""Fetches a URL that a tenant gave: resolved once, to a public address only, no redirects.
+
+Source: OSSN-0094 and CVE-2025 reports on import filtering; RFC 6890 for special addresses.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
+
+from aerostat.kit.errors import BadRequest, Unavailable
+
+CHUNK_BYTES = 1 << 18
+DEFAULT_PORTS = {"http": 80, "https": 443}
+Address = IPv4Address | IPv6Address
+
+
+class Target(Struct, frozen=True):
+    """Where a URL leads, decided once."""
+
+    scheme: str
+    host: str
+    address: str
+    port: int
+    path: str
+
+
+class Web:
+    """Resolves, checks and fetches."""
+
+    def __init__(self, ports: tuple[int, ...], networks: tuple[str, ...], timeout_s: float) -> None:
+        self._ports, self._timeout_s = ports, timeout_s
+        self._networks = [ip_network(network) for network in networks]
+
+    async def target(self, url: str) -> Target:
+        """Return where `url` leads. Raises: BadRequest (it is not one that may be fetched)."""
+        parts = _split(url)
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        if port not in self._ports:
+            raise _refused(url)
+        host = str(parts.hostname)
+        for address in await _resolve(url, host, port):
+            if not self._allowed(address):
+                raise _refused(url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return Target(parts.scheme, host, str(address), port, path)
+
+    def _allowed(self, address: Address) -> bool:
+        inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
+        if inner is not None:
+            return self._allowed(inner)
+        if any(address in network for network in self._networks):
+            return True
+        return address.is_global and not address.is_multicast
+
+    async def fetch(self, target: Target) -> AsyncIterator[bytes]:
+        """Yield what the target serves. Raises: BadRequest (it serves nothing), Unavailable."""
+        import httpx  # heavy: only an import from the web needs it
+
+        literal = f"[{target.address}]" if ":" in target.address else target.address
+        url = f"{target.scheme}://{literal}:{target.port}{target.path}"
+        headers = {"host": _host_header(target), "accept-encoding": "identity"}
+        limits = httpx.Timeout(30.0, read=60.0)
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                httpx.AsyncClient(trust_env=False, timeout=limits) as client,
+                client.stream(
+                    "GET", url, headers=headers, extensions={"sni_hostname": target.host}
+                ) as reply,
+            ):
+                if reply.status_code != 200:
+                    raise BadRequest(f"The URL answered with status {reply.status_code}.")
+                async for chunk in reply.aiter_raw(CHUNK_BYTES):
+                    yield chunk
+        except (httpx.HTTPError, TimeoutError) as why:
+            raise Unavailable("The URL could not be fetched.", detail=repr(why)) from why
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in DEFAULT_PORTS and parts.hostname and parts.port != 0
+    except ValueError as why:
+        raise _refused(url) from why
+    if not known or parts.username is not None or any(ord(c) < 33 for c in url):
+        raise _refused(url)
+    return parts
+
+
+async def _resolve(url: str, host: str, port: int) -> list[Address]:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as why:
+        raise _refused(url) from why
+    return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+def _host_header(target: Target) -> str:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return host if target.port == DEFAULT_PORTS[target.scheme] else f"{host}:{target.port}"
+
+
+def _refused(url: str) -> BadRequest:
+    return BadRequest(f"Invalid import URI: {url[:200]!r} may not be fetched.", field="uri")
