@@ -95,6 +95,13 @@ def write_clouds_yaml(settings: Settings) -> Path | None:
     return usual
 
 
+def forget_clouds_yaml() -> None:
+    """Remove what `write_clouds_yaml` put where clients look, unless it is somebody else's."""
+    usual = Path.home() / ".config" / "openstack" / "clouds.yaml"
+    if usual.exists() and _ours(usual):
+        usual.unlink()
+
+
 def _ours(path: Path) -> bool:
     return os.access(path, os.R_OK) and path.read_text().startswith(YAML.partition("\n")[0])
 

@@ -4,6 +4,7 @@ Someone clones into /root: `control` cannot read that. Then a copy of src/ goes 
 anew when a file has changed. (The bootstrap script puts the virtual environment there as well.)
 """
 
+import compileall
 import hashlib
 import os
 import pwd
@@ -60,6 +61,7 @@ def _copy(source: Path) -> Path:
         for old in PUBLIC.glob("src-*"):
             if old != part:
                 shutil.rmtree(old, ignore_errors=True)
+        compileall.compile_dir(part, quiet=2, stripdir=part, prependdir=target)
         part.rename(target)
     return target
 

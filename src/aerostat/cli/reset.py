@@ -7,6 +7,7 @@ from aerostat.assembly import estate
 from aerostat.cli import down
 from aerostat.cli.command import Command
 from aerostat.cli.console import CliError
+from aerostat.cli.credentials import forget_clouds_yaml
 
 
 def run(command: Command) -> int:
@@ -23,6 +24,7 @@ def run(command: Command) -> int:
         step.note = f"{len(removed)} things" if removed else ""
     with console.step("remove state"):
         estate.remove_files(settings)
+        forget_clouds_yaml()
     console.say(f"Nothing is left in {settings.state_dir} but the cache of the guest image.")
     return 0
 

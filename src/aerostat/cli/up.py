@@ -2,6 +2,7 @@
 
 import compileall
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -141,7 +142,7 @@ def _tail(name: str, path: Path) -> str:
 
 
 def _say_how_to_go_on(console: Console, settings: Settings, usual: Path | None) -> None:
-    clients = repository() / ".venv" / "bin" / "openstack"
+    clients = Path(sys.prefix) / "bin" / "openstack"
     found = usual or places(settings).clouds_yaml
     export = "" if usual else f"OS_CLIENT_CONFIG_FILE={found} "
     console.say(f"\nThe cloud is up after {console.elapsed_s:.1f} s: {auth_url(settings)}")
