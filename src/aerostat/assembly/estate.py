@@ -15,8 +15,6 @@ from aerostat.assembly.settings import Settings
 from aerostat.services.nova.drivers.base import NodeIdentity
 from aerostat.services.nova.drivers.fake import FakeDriver
 
-KEPT_AT_RESET = "cache"
-
 
 class Estate(Struct, frozen=True):
     """Guests with their power states, guests' directories, namespaces, and network devices."""
@@ -58,12 +56,12 @@ def tear_down(settings: Settings, tell: Callable[[str], None]) -> None:
 
 
 def remove_files(settings: Settings) -> None:
-    """Remove all state except for what was only built or fetched."""
+    """Remove everything below the state directory."""
     if settings.state_dir.exists():
         for path in settings.state_dir.iterdir():
-            if path.is_dir() and not path.is_symlink() and path.name != KEPT_AT_RESET:
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif not path.is_dir():
+            else:
                 path.unlink()
 
 

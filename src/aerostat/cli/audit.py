@@ -5,6 +5,7 @@ should be at rest: an operation under way shows as a difference.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from aerostat.assembly import estate
 from aerostat.assembly.estate import Estate
+from aerostat.assembly.settings import Settings
 from aerostat.cli.cloud import Cloud
 from aerostat.cli.command import Command
 from aerostat.cli.credentials import cloud_of
@@ -26,6 +28,8 @@ POWER = {
 """What a server's status says about its guest's power state."""
 
 ID_CHARS = 11
+SETTLE_TIMEOUT_S = 5.0
+SETTLE_POLL_S = 0.25
 
 
 class Server(Struct, frozen=True):
@@ -60,8 +64,7 @@ class Books(Struct, frozen=True):
 def run(command: Command) -> int:
     """Print every difference; 1 if there is one."""
     settings, console = command.settings, command.console
-    books, machine = read_books(cloud_of(settings, "admin")), asyncio.run(estate.look(settings))
-    found = differences(books, machine, local_network=settings.compute_driver != "fake")
+    books, machine, found = _settled(settings)
     if console.as_json:
         console.json({"differences": found})
         return 1 if found else 0
@@ -75,6 +78,20 @@ def run(command: Command) -> int:
         console.say(f"  DIFFERENT  {line}")
     console.say(f"{len(found)} differences." if found else "No differences.")
     return 1 if found else 0
+
+
+def _settled(settings: Settings) -> tuple[Books, Estate, list[str]]:
+    """Return both sides and their differences once there are none, or they last.
+
+    Agents follow the books with a short delay: what goes away by itself is no difference.
+    """
+    admin, end = cloud_of(settings, "admin"), time.monotonic() + SETTLE_TIMEOUT_S
+    while True:
+        books, machine = read_books(admin), asyncio.run(estate.look(settings))
+        found = differences(books, machine, local_network=settings.compute_driver != "fake")
+        if not found or time.monotonic() > end:
+            return books, machine, found
+        time.sleep(SETTLE_POLL_S)
 
 
 def read_books(admin: Cloud) -> Books:

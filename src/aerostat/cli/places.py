@@ -17,6 +17,10 @@ from aerostat.assembly.settings import Settings
 from aerostat.cli.console import CliError
 
 
+GUEST_IMAGE = Path("/var/cache/aerostat/guest")
+"""Where the guest image is built: for every state directory, and beyond `reset`."""
+
+
 class Places(Struct, frozen=True):
     """Paths below the state directory."""
 
@@ -37,10 +41,6 @@ class Places(Struct, frozen=True):
     @property
     def demo(self) -> Path:
         return self.state / "demo"
-
-    @property
-    def guest_image(self) -> Path:
-        return self.state / "cache" / "guest"
 
     @property
     def clouds_yaml(self) -> Path:

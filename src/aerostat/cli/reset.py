@@ -25,7 +25,7 @@ def run(command: Command) -> int:
     with console.step("remove state"):
         estate.remove_files(settings)
         forget_clouds_yaml()
-    console.say(f"Nothing is left in {settings.state_dir} but the cache of the guest image.")
+    console.say(f"Nothing is left in {settings.state_dir}.")
     return 0
 
 

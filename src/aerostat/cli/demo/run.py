@@ -9,7 +9,7 @@ from aerostat.cli.console import CliError, Console
 from aerostat.cli.credentials import cloud_of, ensure_demo, write_clouds_yaml
 from aerostat.cli.demo import cleaning, guest_image, server, surroundings
 from aerostat.cli.demo.surroundings import Surroundings
-from aerostat.cli.places import places
+from aerostat.cli.places import GUEST_IMAGE, places
 
 
 def run(command: Command) -> int:
@@ -37,7 +37,7 @@ def run(command: Command) -> int:
 
 def _surround(settings: Settings, console: Console) -> Surroundings:
     admin, demo = cloud_of(settings, "admin"), cloud_of(settings, "demo")
-    image = guest_image.ensure(admin, console, places(settings).guest_image)
+    image = guest_image.ensure(admin, console, GUEST_IMAGE)
     with console.step("flavor, key pair, security group"):
         flavor = surroundings.ensure_flavor(admin)
         key_file = surroundings.ensure_key(demo, places(settings).demo)
