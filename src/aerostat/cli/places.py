@@ -16,7 +16,6 @@ from msgspec import Struct
 from aerostat.assembly.settings import Settings
 from aerostat.cli.console import CliError
 
-
 GUEST_IMAGE = Path("/var/cache/aerostat/guest")
 """Where the guest image is built: for every state directory, and beyond `reset`."""
 
