@@ -1,5 +1,6 @@
 """Glance over HTTP with made-up personas, for the tests of its API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -78,6 +79,10 @@ class Cloud:
         reply = await self.ask("GET", f"/v2/images?{query}", who)
         assert reply.status_code == 200, reply.text
         return [i["name"] for i in reply.json()["images"]]
+
+    async def settled(self) -> None:
+        """Wait for what runs in the background."""
+        await asyncio.gather(*self.glance.background)
 
     def files(self) -> list[str]:
         """Return the names of all files of image data."""
