@@ -83,7 +83,7 @@ async def build(world: World, admin_password: str) -> Plane:
     await provider.register(region=world.settings.region, services=catalog(world.settings))
     services: dict[str, Any] = {
         "keystone": keystone,
-        "glance": _glance(world),
+        "glance": await _glance(world),
         "placement": _placement(world),
         "neutron": _neutron(world),
         "nova": _nova(world),
@@ -111,9 +111,10 @@ async def _keystone(world: World, admin_password: str) -> keystone_runtime.Keyst
     return keystone
 
 
-def _glance(world: World) -> Any:
+async def _glance(world: World) -> Any:
     state = world.settings.control_dir / "glance"
     glance = glance_runtime.build(world.db, state, clock=world.clock)
+    await glance_provides.recover(glance)
     image.serve(world.bus, glance_provides.ImageProvider(glance))
     return glance
 

@@ -1,10 +1,12 @@
 """Image data in files: written under another name, hashed on the way, renamed when whole."""
 
 import asyncio
+import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,7 +52,7 @@ class FileStore:
     async def write(self, name: str, chunks: AsyncIterator[bytes], cap: int) -> Written:
         """Write `chunks` to the part file, `cap` bytes at most; on disk when it returns.
 
-        Raises: TooLarge, Unavailable (no room). The part file is left to the caller.
+        Raises: TooLarge (also: no room), Unavailable. The part file is left to the caller.
         """
         writer = await self._in_thread(_Writer, self.part(name), self._hash_algo)
         try:
@@ -58,16 +60,16 @@ class FileStore:
                 if writer.size + len(piece) > cap:
                     raise TooLarge("Image exceeds the maximum size allowed.")
                 await self._feed(writer, piece)
-            await writer.settle()
-            return await self._in_thread(writer.finish)
-        except OSError as why:
-            raise Unavailable("No room for the image data.", detail=repr(why)) from why
+            with _disk():
+                await writer.settle()
+                return await self._in_thread(writer.finish)
         finally:
             await writer.close()
 
     async def _feed(self, writer: "_Writer", piece: bytes) -> None:
         """Hand a piece to the three who need it, once they are done with the one before."""
-        await writer.settle()
+        with _disk():
+            await writer.settle()
         loop = asyncio.get_running_loop()
         writer.take(piece, lambda fn: loop.run_in_executor(self._pool, fn, piece))
 
@@ -134,6 +136,17 @@ class FileStore:
 
     async def _in_thread(self, fn: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, fn, *args)
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Turn what the disk says into faults."""
+    try:
+        yield
+    except OSError as why:
+        if why.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TooLarge("There is not enough room on the image store.") from why
+        raise Unavailable("The image store failed.", detail=repr(why)) from why
 
 
 class _Writer:

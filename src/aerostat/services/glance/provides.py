@@ -2,8 +2,11 @@
 
 from aerostat.contracts.image import ImageFacts
 from aerostat.services.glance.domain import downloads, images
+from aerostat.services.glance.domain.uploads import recover
 from aerostat.services.glance.model.listing import Viewer
 from aerostat.services.glance.runtime import Glance
+
+__all__ = ["ImageProvider", "recover"]
 
 
 class ImageProvider:

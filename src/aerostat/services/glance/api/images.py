@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from aerostat.kit.errors import BadRequest, Forbidden
+from aerostat.kit.errors import BadRequest, Forbidden, NotFound
+from aerostat.kit.http.errors import MethodNotAllowed
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.glance import policies
 from aerostat.services.glance.api import views
@@ -19,10 +20,24 @@ routes: Routes[Glance] = Routes("images")
 @routes.get("/images", policy=policies.LIST)
 async def index(glance: Glance, req: Request[None]) -> Reply:
     """List images."""
+    check_path(req)
     wanted = listing(req.query, viewer(req.ctx), glance.config)
     found = await images.listed(glance, wanted)
     shown = _permitted(req, found)
     return Reply(raw=views.page(glance, shown, req.query, wanted.limit))
+
+
+def check_path(req: Request[Any]) -> None:
+    """Raises: NotFound (an image is asked for, with an empty id)."""
+    if req.url.endswith("/"):
+        raise NotFound("No image found with ID ''")
+
+
+@routes.delete("/images", policy=None)
+async def delete_all(_glance: Glance, req: Request[None]) -> None:
+    """Refuse: only one image at a time may be deleted."""
+    check_path(req)
+    raise MethodNotAllowed()
 
 
 def _permitted(req: Request[None], found: list[Image]) -> list[Image]:

@@ -9,6 +9,7 @@ from aerostat.services.glance import policies
 from aerostat.services.glance.api import views
 from aerostat.services.glance.api.asking import permitted
 from aerostat.services.glance.api.data import check_length, check_media
+from aerostat.services.glance.api.views import STORE
 from aerostat.services.glance.domain import imports
 from aerostat.services.glance.domain.imports import Asker, Import
 from aerostat.services.glance.model.image import Image
@@ -16,7 +17,6 @@ from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.schemas import attributes
 
 routes: Routes[Glance] = Routes("imports")
-STORE = "file"
 
 
 class ImportBody(Open):

@@ -12,14 +12,19 @@ from aerostat.services.glance.model.image import Image, Member
 from aerostat.services.glance.model.task import Task
 from aerostat.services.glance.runtime import RENDERED_MAX, Glance
 
+STORE = "file"
+"""The id of the only store there is."""
+
 _encode = msgspec.json.Encoder().encode
 
 
 def image(found: Image) -> dict[str, Any]:
     """Return the document of an image; its own attributes win over custom properties."""
     url = f"/v2/images/{found.id}"
+    stores = {"stores": STORE} if found.has_data else {}
     return {
         **found.properties,
+        **stores,
         "name": found.name,
         "disk_format": found.disk_format,
         "container_format": found.container_format,

@@ -1,0 +1,191 @@
+"""Image data through glance's HTTP API: limits, ranges, hostile data, failures, crashes."""
+
+import asyncio
+import sys
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from glance_cloud import Cloud, cloud_in
+from msgspec.structs import replace
+
+from aerostat.services.glance.config import GlanceConfig
+from aerostat.services.glance.domain import images
+from aerostat.services.glance.domain.uploads import recover
+from aerostat.services.glance.model.listing import Viewer
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+import glance_disks as disks
+
+CAP = 1 << 20
+
+
+@pytest.fixture
+async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
+    async with cloud_in(tmp_path, GlanceConfig(image_size_cap=CAP)) as cloud:
+        yield cloud
+
+
+async def _untouched(cloud: Cloud, image_id: str) -> None:
+    now = await cloud.show(image_id)
+    assert now["status"] == "queued" and now["size"] is None and now["checksum"] is None
+    assert cloud.files() == []
+
+
+async def _failing() -> AsyncIterator[bytes]:
+    yield b"x" * 1000
+    raise ConnectionResetError
+
+
+async def _too_much() -> AsyncIterator[bytes]:
+    for _ in range(5):
+        yield bytes(CAP // 4)
+
+
+async def test_uploads_that_fail_leave_nothing(cloud: Cloud) -> None:
+    image = await cloud.image()
+    assert (await cloud.upload(image["id"], bytes(CAP + 1))).status_code == 413
+    await _untouched(cloud, image["id"])
+    assert (await cloud.upload(image["id"], _too_much())).status_code == 413
+    await _untouched(cloud, image["id"])
+    assert (await cloud.upload(image["id"], _failing())).status_code == 500
+    await _untouched(cloud, image["id"])
+    reply = await cloud.ask("PUT", image["file"], content=b"x")
+    assert reply.status_code == 415
+    await _untouched(cloud, image["id"])
+    assert (await cloud.upload(image["id"], b"x", "other")).status_code == 404
+    assert (await cloud.upload(image["id"], b"x", "reader")).status_code == 403
+    unset = await cloud.image(disk_format=None)
+    assert (await cloud.upload(unset["id"], b"x")).status_code == 400
+    assert (await cloud.upload(image["id"], bytes(CAP))).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("disk_format", "data"),
+    [
+        ("qcow2", disks.qcow2(backing=512)),
+        ("qcow2", disks.qcow2(features=4)),
+        ("qcow2", b"not qcow2"),
+        ("raw", disks.qcow2()),
+        ("raw", disks.vmdk()),
+        ("raw", disks.iso()),
+        ("iso", b"not iso"),
+        ("vmdk", disks.vmdk(extents=b'RW 2048 FLAT "/etc/passwd" 0')),
+        ("vmdk", b"plain"),
+        ("vhd", disks.vhd(kind=4)),
+        ("vdi", disks.vhd()),
+    ],
+)
+async def test_unacceptable_data_is_refused(cloud: Cloud, disk_format: str, data: bytes) -> None:
+    image = await cloud.image(disk_format=disk_format)
+    reply = await cloud.upload(image["id"], data)
+    assert reply.status_code == 415, reply.text
+    await _untouched(cloud, image["id"])
+
+
+async def test_virtual_size_and_empty_data(cloud: Cloud) -> None:
+    image = await cloud.image(disk_format="qcow2")
+    assert (await cloud.upload(image["id"], disks.qcow2(size=5 << 30))).status_code == 204
+    assert (await cloud.show(image["id"]))["virtual_size"] == 5 << 30
+    empty = await cloud.image(disk_format="qcow2")
+    assert (await cloud.upload(empty["id"], b"")).status_code == 204
+    now = await cloud.show(empty["id"])
+    assert now["status"] == "active" and now["size"] == 0
+    assert (await cloud.ask("GET", empty["file"])).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes=0-0", b"0"),
+        ("bytes=2-4", b"234"),
+        ("bytes=7-", b"789"),
+        ("bytes=-2", b"89"),
+        ("bytes=-99", b"0123456789"),
+        ("bytes=8-99", b"89"),
+        ("bytes=10-", None),
+        ("bytes=5-4", None),
+        ("bytes=-0", None),
+        ("bytes=-", None),
+        ("bytes=1-2,4-5", None),
+        ("lines=1-2", None),
+    ],
+)
+async def test_ranges(cloud: Cloud, header: str, expected: bytes | None) -> None:
+    image = await cloud.image()
+    await cloud.upload(image["id"], b"0123456789")
+    reply = await cloud.ask("GET", image["file"], headers={"range": header})
+    if expected is None:
+        assert reply.status_code == 416
+        return
+    assert reply.status_code == 206 and reply.content == expected
+    start = b"0123456789".index(expected)
+    last = start + len(expected) - 1
+    assert reply.headers["content-range"] == f"bytes {start}-{last}/10"
+
+
+async def test_deleted_while_it_is_uploaded(cloud: Cloud) -> None:
+    image = await cloud.image()
+    started = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * 1000
+        started.set()
+        await go_on.wait()
+        yield b"y"
+
+    uploading = asyncio.create_task(cloud.upload(image["id"], slow()))
+    await started.wait()
+    assert (await cloud.show(image["id"]))["status"] == "saving"
+    assert (await cloud.upload(image["id"], b"z")).status_code == 409
+    assert (await cloud.ask("DELETE", image["self"])).status_code == 204
+    go_on.set()
+    assert (await uploading).status_code == 410
+    assert cloud.files() == []
+
+
+async def test_recovery_after_a_kill(cloud: Cloud) -> None:
+    glance = cloud.glance
+    whole, half, gone = [await cloud.image() for _ in range(3)]
+    await cloud.upload(whole["id"], b"data")
+    await images.edit(glance, half["id"], _saving)
+    glance.files.part(half["id"]).write_bytes(b"half")
+    glance.files.path(gone["id"]).write_bytes(b"renamed, never active")
+    glance.files.path("unknown").write_bytes(b"row deleted, file not yet")
+    await recover(glance)
+    assert cloud.files() == [whole["id"]]
+    seen = await images.seen(glance, Viewer("", True), half["id"])
+    assert seen.image.status == "queued"
+    assert (await cloud.upload(half["id"], b"again")).status_code == 204
+    assert (await cloud.upload(gone["id"], b"again")).status_code == 204
+
+
+async def test_no_room(cloud: Cloud) -> None:
+    image = await cloud.image()
+    part = cloud.glance.files.part(image["id"])
+    part.symlink_to("/dev/full")
+    assert (await cloud.upload(image["id"], b"x" * 100)).status_code == 413
+    await _untouched(cloud, image["id"])
+
+
+def _saving(image: images.Image) -> images.Image:
+    return replace(image, status="saving")
+
+
+async def test_memory_stays_flat(tmp_path: Path) -> None:
+    size, piece = 64 << 20, bytes(1 << 16)
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(size // len(piece)):
+            yield piece
+
+    async with cloud_in(tmp_path) as cloud:
+        image = await cloud.image()
+        tracemalloc.start()
+        assert (await cloud.upload(image["id"], body())).status_code == 204
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (await cloud.show(image["id"]))["size"] == size
+        assert peak < 16 << 20
