@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.whole_cloud import User, WholeCloud
 
 from aerostat.assembly.services import MANIFESTS
 from aerostat.kit.http.route import Route
-from tests.whole_cloud import User, WholeCloud
 
 ABSENT = "6f70656e-7374-6163-6b00-000000000000"
 
