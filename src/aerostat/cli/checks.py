@@ -169,14 +169,10 @@ def _ports(settings: Settings) -> Check:
         advice = "./aerostat logs control"
         text = f"no answer from {', '.join(bad)}" if bad else "every API answers"
         return Check("ports", FAIL if bad else OK, text, advice)
-    taken = [str(settings.port(p)) for _, p, _ in health.SERVICES if _listens(settings, p)]
-    advice = "ss -ltnp shows who; stop it or set AEROSTAT_PORT_OFFSET=10000"
-    text = f"in use: {', '.join(taken)}" if taken else "all are free"
+    taken = health.taken(settings)
+    advice = "ss -tnap shows who; stop it or set AEROSTAT_PORT_OFFSET=10000"
+    text = f"in use: {', '.join(map(str, taken))}" if taken else "all are free"
     return Check("ports", FAIL if taken else OK, text, advice)
-
-
-def _listens(settings: Settings, port: int) -> bool:
-    return health.listens(settings.listen, settings.port(port))
 
 
 def _libvirt(settings: Settings) -> Check:

@@ -53,11 +53,20 @@ def answers(url: str) -> bool:
         return False
 
 
-def listens(host: str, port: int) -> bool:
-    """Tell whether anything accepts connections there."""
-    with socket.socket() as probe:
-        probe.settimeout(PROBE_TIMEOUT_S)
-        return probe.connect_ex((host, port)) == 0
+def taken(settings: Settings) -> list[int]:
+    """Return the ports of the cloud that something holds; while it is down, something else."""
+    wanted = [port for _, port, _ in SERVICES] + [settings.gateway_port]
+    return [settings.port(p) for p in wanted if not _free(settings.listen, settings.port(p))]
+
+
+def _free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def agents(admin: Cloud) -> list[Agent]:

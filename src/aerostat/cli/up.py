@@ -106,15 +106,10 @@ def _check(settings: Settings, before: set[str]) -> None:
             "only root can start it: it makes networks and guests",
             "sudo ./aerostat up\nor, without guests: AEROSTAT_COMPUTE_DRIVER=fake ./aerostat up",
         )
-    taken = [
-        f"{settings.listen}:{settings.port(port)} ({name})"
-        for name, port, _ in health.SERVICES
-        if "control" not in before and health.listens(settings.listen, settings.port(port))
-    ]
-    if taken:
+    if "control" not in before and (taken := health.taken(settings)):
         raise CliError(
-            f"something else listens on {', '.join(taken)}",
-            "stop it (ss -ltnp shows which program), or use other ports: "
+            f"ports in use by something else: {', '.join(map(str, taken))}",
+            "stop it (ss -tnap shows which program), or use other ports: "
             "AEROSTAT_PORT_OFFSET=10000 ./aerostat up",
         )
 

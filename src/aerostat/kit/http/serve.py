@@ -32,7 +32,12 @@ class HttpServer:
         """Bind and serve; return the port (useful with port 0). Raises: OSError."""
         sock = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((self._host, self._port))
+        try:
+            sock.bind((self._host, self._port))
+        except OSError as why:
+            sock.close()
+            where = f"cannot listen on {self._host}:{self._port}: {why.strerror}"
+            raise OSError(why.errno, where) from why
         self._task = asyncio.create_task(self._server.serve(sockets=[sock]))
         while not self._server.started:
             if self._task.done():
