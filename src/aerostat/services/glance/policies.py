@@ -51,3 +51,32 @@ RULES = [
     ADD_MEMBER, DELETE_MEMBER, GET_MEMBER, GET_MEMBERS, MODIFY_MEMBER, DEACTIVATE, REACTIVATE,
     TASKS, STORES_DETAIL, CACHE_LIST, CACHE_IMAGE, CACHE_DELETE,
 ]  # fmt: skip
+
+_METADEF_READ = (
+    "rule:context_is_admin or "
+    "(role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
+)
+
+
+def _metadefs(reads: tuple[str, ...], writes: tuple[str, ...]) -> dict[str, Rule]:
+    made = {name: Rule(name, _METADEF_READ, "/v2/metadefs") for name in reads}
+    made["get_metadef_namespaces"] = Rule("get_metadef_namespaces", PROJECT_READER_OR_ADMIN)
+    return made | {name: Rule(name, "rule:context_is_admin", "/v2/metadefs") for name in writes}
+
+
+METADEF = _metadefs(
+    (
+        "get_metadef_namespace", "get_metadef_object", "get_metadef_objects",
+        "list_metadef_resource_types", "get_metadef_resource_type", "get_metadef_property",
+        "get_metadef_properties", "get_metadef_tag", "get_metadef_tags",
+    ),
+    (
+        "modify_metadef_namespace", "add_metadef_namespace", "delete_metadef_namespace",
+        "modify_metadef_object", "add_metadef_object", "delete_metadef_object",
+        "add_metadef_resource_type_association", "remove_metadef_resource_type_association",
+        "modify_metadef_property", "add_metadef_property", "remove_metadef_property",
+        "modify_metadef_tag", "add_metadef_tag", "add_metadef_tags", "delete_metadef_tag",
+        "delete_metadef_tags",
+    ),
+)  # fmt: skip
+RULES += METADEF.values()

@@ -6,9 +6,18 @@ from aerostat.kit.http import errors, openapi
 from aerostat.kit.http.edge import ApiSpec
 from aerostat.kit.manifest import Manifest
 from aerostat.services.glance import policies
-from aerostat.services.glance.api import data, images, imports, members, root, schemas
+from aerostat.services.glance.api import (
+    data,
+    images,
+    imports,
+    members,
+    metadef_items,
+    metadefs,
+    root,
+    schemas,
+)
 
-NOUNS = (images, data, members, imports, schemas)
+NOUNS = (images, data, members, imports, schemas, metadefs, metadef_items)
 
 spec: ApiSpec = ApiSpec(
     name="glance",

@@ -95,3 +95,34 @@ tasks = Table(
     Column("expires_at", Float),
     Index("ix_glance_tasks_image", "image_id"),
 )
+
+metadef_namespaces = Table(
+    "glance_metadef_namespaces",
+    metadata,
+    Column("namespace", String(80), primary_key=True),
+    Column("display_name", String(80)),
+    Column("description", Text),
+    Column("visibility", String(16), nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("owner", String(255)),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("ix_glance_metadef_namespaces_created", "created_at"),
+)
+
+metadef_items = Table(
+    "glance_metadef_items",
+    metadata,
+    Column(
+        "namespace",
+        String(80),
+        ForeignKey("glance_metadef_namespaces.namespace", ondelete="CASCADE", onupdate="CASCADE"),
+        primary_key=True,
+    ),
+    Column("kind", String(30), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("document", Json, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("ix_glance_metadef_items_kind", "kind", "name"),
+)
