@@ -13,6 +13,21 @@ from aerostat.kit.errors import BadRequest, Fault
 Document = dict[str, Any]
 
 
+class Shown(dict[str, Any]):
+    """A resource in its newest form; `older` holds what only conversions downwards need."""
+
+    __slots__ = ("older",)
+
+    def __init__(self, newest: Document, **older: Any) -> None:
+        super().__init__(newest)
+        self.older = older
+
+
+def older_of(doc: Document) -> Document:
+    """Return what `Shown` keeps beside a document."""
+    return doc.older if isinstance(doc, Shown) else {}
+
+
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Version:

@@ -6,7 +6,13 @@ Source: compute api-ref, "REST API Version History".
 from collections.abc import Callable
 from typing import Any
 
-from aerostat.kit.http.microversion import Document, Version, VersionChange, Versions
+from aerostat.kit.http.microversion import (
+    Document,
+    Version,
+    VersionChange,
+    Versions,
+    older_of,
+)
 
 Change = Callable[[Document], Document]
 
@@ -56,9 +62,63 @@ def _flavor_by_link(item: dict[str, Any]) -> None:
     flavor = item.get("flavor")
     if not flavor or "original_name" not in flavor:
         return
+    id_ = older_of(flavor)["id"]
     root = item["links"][1]["href"].split("/servers/")[0]
-    link = {"rel": "bookmark", "href": f"{root}/flavors/{flavor['id']}"}
-    item["flavor"] = {"id": flavor["id"], "links": [link]}
+    item["flavor"] = {
+        "id": id_,
+        "links": [{"rel": "bookmark", "href": f"{root}/flavors/{id_}"}],
+    }
+
+
+def _swap_as_text(item: dict[str, Any]) -> None:
+    if "swap" in item:
+        item["swap"] = item["swap"] or ""
+
+
+def _update_as_once(item: dict[str, Any]) -> None:
+    """Take what only GET showed from the answer to PUT."""
+    for name in list(item):
+        if name.startswith(("OS-EXT-", "OS-SRV-USG:", "os-extended-volumes:")):
+            del item[name]
+    for name in ("config_drive", "key_name", "security_groups", "host_status"):
+        item.pop(name, None)
+    for listed in item.get("addresses", {}).values():
+        for address in listed:
+            address.pop("OS-EXT-IPS:type", None)
+            address.pop("OS-EXT-IPS-MAC:mac_addr", None)
+
+
+def _older(root: str, *names: str) -> Change:
+    """Return a change that shows `names` as older versions did."""
+
+    def convert(doc: Document) -> Document:
+        shown = doc.get(root, doc)
+        kept = older_of(shown)
+        shown.update({name: kept[name] for name in names if name in kept})
+        return doc
+
+    return convert
+
+
+RETIRED = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
+INJECTED = ("injected_files", "injected_file_content_bytes", "injected_file_path_bytes")
+RETIRED_LIMITS = (
+    "maxTotalFloatingIps",
+    "maxSecurityGroups",
+    "maxSecurityGroupRules",
+    "totalFloatingIpsUsed",
+    "totalSecurityGroupsUsed",
+)
+
+
+def _absolute(*names: str) -> Change:
+    convert = _older("absolute", *names)
+
+    def inside(doc: Document) -> Document:
+        convert(doc["limits"])
+        return doc
+
+    return inside
 
 
 def _events_without(*names: str) -> Callable[[dict[str, Any]], None]:
@@ -106,14 +166,30 @@ def _policy_as_list(item: dict[str, Any]) -> None:
 
 
 def _numeric_ids(item: dict[str, Any]) -> None:
-    item["id"] = item.pop("number", item["id"])
+    item["id"] = older_of(item).get("id", item["id"])
+    service = item.get("service")
+    if isinstance(service, dict):
+        service["id"] = older_of(service).get("id", service["id"])
+    item.pop("servers", None)
+
+
+def _no_empty_servers(item: dict[str, Any]) -> None:
+    if not item.get("servers", True):
+        del item["servers"]
+
+
+def _without_types(doc: Document) -> Document:
+    for keypair in [doc, *doc.get("keypairs", ())]:
+        if "keypair" in keypair:
+            keypair["keypair"].pop("type", None)
+    return doc
 
 
 S, K, F, H = "server", "keypair", "flavor", "hypervisor"
 SERVICE, GROUP, ACTION, QUOTA, AGGREGATE = "service", "group", "action", "quota", "aggregate"
 
 CHANGES = [
-    _change("2.2", "Keypair types", K, response=without("", "keypair", "type")),
+    _change("2.2", "Keypair types", K, response=_without_types),
     _change(
         "2.3",
         "Extended attributes",
@@ -150,6 +226,28 @@ CHANGES = [
         H,
         response=each("hypervisors", "hypervisor", _cpu_info_as_text),
     ),
+    _change("2.36", "Proxies are gone", QUOTA, response=_older("quota_set", *RETIRED)),
+    _change("2.36", "Proxies are gone", "limits", response=_absolute(*RETIRED_LIMITS)),
+    _change("2.39", "Image metadata is glance's", "limits", response=_absolute("maxImageMeta")),
+    _change("2.50", "Quota classes", "quota_class", response=_older("quota_class_set", *RETIRED)),
+    _change("2.57", "No file injection", QUOTA, response=_older("quota_set", *INJECTED)),
+    _change(
+        "2.57", "No file injection", "quota_class", response=_older("quota_class_set", *INJECTED)
+    ),
+    _change(
+        "2.57",
+        "No file injection",
+        "limits",
+        response=_absolute("maxPersonality", "maxPersonalitySize"),
+    ),
+    _change("2.75", "Flavors swap", F, response=each("flavors", "flavor", _swap_as_text)),
+    _change("2.75", "Whole servers", "server_update", response=each("", "server", _update_as_once)),
+    _change(
+        "2.75",
+        "Empty lists of servers",
+        H,
+        response=each("hypervisors", "hypervisor", _no_empty_servers),
+    ),
     _change("2.37", "Networks auto and none", "server_create", request=_networks_optional),
     _change(
         "2.41",
@@ -159,7 +257,10 @@ CHANGES = [
     ),
     _change("2.47", "Embedded flavor", S, response=each("servers", "server", _flavor_by_link)),
     _change(
-        "2.51", "Action update times", ACTION, response=without("", "instanceAction", "updated_at")
+        "2.51",
+        "Action update times",
+        ACTION,
+        response=without("instanceActions", "instanceAction", "updated_at"),
     ),
     _change(
         "2.53",

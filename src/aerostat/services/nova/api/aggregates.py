@@ -77,7 +77,9 @@ async def create(nova: Nova, req: Request[AggregateCreate]) -> dict[str, Any]:
     if body.name != body.name.strip():
         raise BadRequest("Invalid input for field/attribute name.", field="name")
     check_zone_name(body.availability_zone)
-    return view(await aggregates.create(nova, body.name, body.availability_zone))
+    made = view(await aggregates.create(nova, body.name, body.availability_zone))
+    del made["aggregate"]["hosts"], made["aggregate"]["metadata"]  # As upstream shows a new one.
+    return made
 
 
 @routes.get("/os-aggregates/{aggregate_id}", policy=policies.AGGREGATES["show"])

@@ -6,6 +6,7 @@ import msgspec
 
 from aerostat.kit.clock import iso
 from aerostat.kit.errors import BadRequest, NotFound
+from aerostat.kit.http.microversion import Shown
 from aerostat.kit.http.route import Request, Routes
 from aerostat.kit.http.schema import Body
 from aerostat.services.nova import policies
@@ -38,33 +39,33 @@ def _up(nova: Nova, service: Service | None) -> bool:
     return service is not None and service.up(now, down)
 
 
-def _brief(nova: Nova, found: Listed) -> dict[str, Any]:
+def _brief(nova: Nova, found: Listed) -> Shown:
     host, service, _ = found
-    return {
+    newest = {
         "id": host.uuid,
-        "number": host.id,
         "hypervisor_hostname": host.facts.hypervisor_hostname,
         "state": "up" if _up(nova, service) else "down",
         "status": "disabled" if service is None or service.disabled else "enabled",
     }
+    return Shown(newest, id=host.id)
 
 
-def _detail(nova: Nova, found: Listed) -> dict[str, Any]:
+def _detail(nova: Nova, found: Listed) -> Shown:
     host, service, _ = found
-    facts = host.facts
-    return {
-        **_brief(nova, found),
+    facts, brief = host.facts, _brief(nova, found)
+    owner = {
+        "host": host.host,
+        "id": service.uuid if service else None,
+        "disabled_reason": service.disabled_reason if service else None,
+    }
+    newest = {
+        **brief,
         "hypervisor_type": facts.hypervisor_type,
         "hypervisor_version": facts.hypervisor_version,
         "host_ip": facts.host_ip,
-        "servers": [],
-        "uptime": None,
-        "service": {
-            "host": host.host,
-            "id": service.uuid if service else None,
-            "disabled_reason": service.disabled_reason if service else None,
-        },
+        "service": Shown(owner, id=service.id if service else None),
     }
+    return Shown(newest, id=host.id)
 
 
 def _totals(found: Listed) -> dict[str, Any]:
@@ -85,8 +86,26 @@ def _totals(found: Listed) -> dict[str, Any]:
     }
 
 
-def _older(found: Listed) -> dict[str, Any]:
-    return {**_totals(found), "cpu_info": msgspec.to_builtins(found[0].facts.cpu_info)}
+def _older(nova: Nova, found: Listed) -> Shown:
+    doc = _detail(nova, found)
+    doc.update(_totals(found), cpu_info=msgspec.to_builtins(found[0].facts.cpu_info))
+    return doc
+
+
+def _newer(nova: Nova, found: Listed) -> Shown:
+    doc = _detail(nova, found)
+    doc["uptime"] = hosts.uptime(found[0], nova.clock.now())
+    return doc
+
+
+async def _with_servers(
+    nova: Nova, req: Request[None], docs: list[Shown], found: list[Listed]
+) -> list[Shown]:
+    """Add the servers of each host if they are asked for."""
+    if req.query.flag("with_servers"):
+        for doc, (host, _, _) in zip(docs, found, strict=True):
+            doc["servers"] = await hosts.servers_on(nova, host.host)
+    return docs
 
 
 async def _hosts(nova: Nova, req: Request[None]) -> list[Listed]:
@@ -103,7 +122,9 @@ async def _hosts(nova: Nova, req: Request[None]) -> list[Listed]:
 @routes.get("/os-hypervisors", policy=policies.HYPERVISORS["list"], tags=("hypervisor",))
 async def hypervisors(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """List hypervisors briefly."""
-    return {"hypervisors": [_brief(nova, f) for f in await _hosts(nova, req)]}
+    found = await _hosts(nova, req)
+    docs = [_brief(nova, f) for f in found]
+    return {"hypervisors": await _with_servers(nova, req, docs, found)}
 
 
 @routes.get(
@@ -115,7 +136,8 @@ async def hypervisors(nova: Nova, req: Request[None]) -> dict[str, Any]:
 async def hypervisors_older(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """List hypervisors with what they have and use."""
     found = await _hosts(nova, req)
-    return {"hypervisors": [{**_detail(nova, f), **_older(f)} for f in found]}
+    docs = [_older(nova, f) for f in found]
+    return {"hypervisors": await _with_servers(nova, req, docs, found)}
 
 
 @routes.get(
@@ -126,7 +148,9 @@ async def hypervisors_older(nova: Nova, req: Request[None]) -> dict[str, Any]:
 )
 async def hypervisors_detail(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """List hypervisors; what they have and use is placement's to tell."""
-    return {"hypervisors": [_detail(nova, f) for f in await _hosts(nova, req)]}
+    found = await _hosts(nova, req)
+    docs = [_newer(nova, f) for f in found]
+    return {"hypervisors": await _with_servers(nova, req, docs, found)}
 
 
 @routes.get("/os-hypervisors/statistics", policy=policies.HYPERVISORS["statistics"], until="2.87")
@@ -157,7 +181,8 @@ async def _one(nova: Nova, req: Request[None]) -> Listed:
 async def hypervisor_older(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """Show a hypervisor with what it has and uses."""
     found = await _one(nova, req)
-    return {"hypervisor": {**_detail(nova, found), **_older(found)}}
+    docs = await _with_servers(nova, req, [_older(nova, found)], [found])
+    return {"hypervisor": docs[0]}
 
 
 @routes.get(
@@ -168,14 +193,67 @@ async def hypervisor_older(nova: Nova, req: Request[None]) -> dict[str, Any]:
 )
 async def hypervisor(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """Show a hypervisor."""
-    return {"hypervisor": _detail(nova, await _one(nova, req))}
+    found = await _one(nova, req)
+    docs = await _with_servers(nova, req, [_newer(nova, found)], [found])
+    return {"hypervisor": docs[0]}
 
 
-def service_view(nova: Nova, service: Service, zone: str) -> dict[str, Any]:
+@routes.get(
+    "/os-hypervisors/{hypervisor_id}/uptime",
+    policy=policies.HYPERVISORS["uptime"],
+    until="2.87",
+    tags=("hypervisor",),
+)
+async def uptime(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """Show for how long a host has been up."""
+    found = await _one(nova, req)
+    told = hosts.uptime(found[0], nova.clock.now())
+    if told is None:
+        raise BadRequest("Virt driver does not implement uptime function.")
+    doc = _brief(nova, found)
+    doc["uptime"] = told
+    return {"hypervisor": doc}
+
+
+async def _named(nova: Nova, req: Request[None]) -> list[Listed]:
+    pattern = req.path["hypervisor_id"]
+    found = await hosts.listing(nova)
+    matching = [f for f in found if pattern in f[0].facts.hypervisor_hostname]
+    if not matching:
+        raise NotFound(f"No hypervisor matching '{pattern}' could be found.")
+    return matching
+
+
+@routes.get(
+    "/os-hypervisors/{hypervisor_id}/search",
+    policy=policies.HYPERVISORS["search"],
+    until="2.52",
+    tags=("hypervisor",),
+)
+async def search(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """List the hypervisors whose names hold a word."""
+    return {"hypervisors": [_brief(nova, f) for f in await _named(nova, req)]}
+
+
+@routes.get(
+    "/os-hypervisors/{hypervisor_id}/servers",
+    policy=policies.HYPERVISORS["servers"],
+    until="2.52",
+)
+async def servers(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """List the servers on the hypervisors whose names hold a word."""
+    docs = []
+    for found in await _named(nova, req):
+        brief, inside = _brief(nova, found), await hosts.servers_on(nova, found[0].host)
+        brief["id"] = found[0].id
+        docs.append({**brief, "servers": inside} if inside else brief)
+    return {"hypervisors": docs}
+
+
+def service_view(nova: Nova, service: Service, zone: str) -> Shown:
     """Return the newest form of a service."""
-    return {
+    newest = {
         "id": service.uuid,
-        "number": service.id,
         "binary": service.binary,
         "host": service.host,
         "zone": zone,
@@ -185,6 +263,7 @@ def service_view(nova: Nova, service: Service, zone: str) -> dict[str, Any]:
         "disabled_reason": service.disabled_reason,
         "forced_down": service.forced_down,
     }
+    return Shown(newest, id=service.id)
 
 
 @routes.get("/os-services", policy=policies.SERVICES["list"], tags=("service",))

@@ -1,5 +1,6 @@
 """Query strings of lists. Source: compute api-ref, "List Servers"."""
 
+import re
 from typing import Any
 
 from aerostat.kit.clock import parse_iso
@@ -40,7 +41,7 @@ def server_query(req: Request[None], all_projects: Rule, most: int) -> ServerQue
     """Read the query of a list of servers. Raises: BadRequest, Forbidden."""
     q = req.query
     project: str | None = req.ctx.project_id
-    if q.flag("all_tenants"):
+    if "all_tenants" in q and (q.get("all_tenants") == "" or q.flag("all_tenants")):
         req.enforce(all_projects)
         project = q.get("project_id") or q.get("tenant_id")
     admin = req.allows(policies.SERVERS_ALL_FILTERS)
@@ -50,12 +51,14 @@ def server_query(req: Request[None], all_projects: Rule, most: int) -> ServerQue
         equals=_equals(req, admin),
         states=[s for name in status for s in states_of(name)] if status else None,
         name=q.get("name") or q.get("display_name"),
+        addresses=_patterns(q.all("ip")),
+        addresses_v6=_patterns(q.all("ip6")),
         tags=_split(q.get("tags")),
         tags_any=_split(q.get("tags-any")),
         not_tags=_split(q.get("not-tags")),
         not_tags_any=_split(q.get("not-tags-any")),
-        changed_since=_time(q.get("changes-since"), "changes-since"),
-        changed_before=_time(q.get("changes-before"), "changes-before"),
+        changed_since=time_of(q.get("changes-since"), "changes-since"),
+        changed_before=time_of(q.get("changes-before"), "changes-before"),
         deleted=admin and q.flag("deleted"),
         sort_keys=[API_SORT_KEYS.get(k, k) for k in q.all("sort_key")],
         sort_dirs=q.all("sort_dir"),
@@ -77,11 +80,21 @@ def _equals(req: Request[None], admin: bool) -> dict[str, Any]:
     return out
 
 
+def _patterns(given: list[str]) -> list[str]:
+    for pattern in given:
+        try:
+            re.compile(pattern)
+        except re.error as why:
+            raise BadRequest(f"Invalid regular expression: {pattern}", field="ip") from why
+    return given
+
+
 def _split(text: str | None) -> list[str]:
     return [part for part in (text or "").split(",") if part]
 
 
-def _time(text: str | None, field: str) -> float | None:
+def time_of(text: str | None, field: str) -> float | None:
+    """Return a time in seconds since the epoch. Raises: BadRequest."""
     if text is None:
         return None
     try:

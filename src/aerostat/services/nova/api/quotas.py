@@ -1,23 +1,28 @@
 """/limits, /os-quota-sets, /os-quota-class-sets, /os-simple-tenant-usage."""
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from msgspec import Meta
 
 from aerostat.kit.clock import iso
 from aerostat.kit.errors import BadRequest
+from aerostat.kit.http.microversion import Shown
 from aerostat.kit.http.route import Request, Routes
 from aerostat.services.nova import policies
 from aerostat.services.nova.domain import projects
 from aerostat.services.nova.domain.quotas import DEFAULTS
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.versions import INJECTED, RETIRED
 
 routes: Routes[Nova] = Routes("quotas")
 
+NEWEST = tuple(name for name in DEFAULTS if name not in INJECTED)
+
 Limit = Annotated[int, Meta(ge=-1, le=2147483647)]
 
-RETIRED = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules", "networks")
-"""Resources that neutron counts; shown as unlimited before 2.36."""
+LAST_WITH_FILES = "2.56"
+"""From 2.57 on there are no quotas of injected files."""
 
 
 def _number(name: str, value: Any) -> int:
@@ -30,12 +35,12 @@ def _number(name: str, value: Any) -> int:
     return int(value)
 
 
-def _wanted(doc: dict[str, Any], root: str) -> dict[str, int]:
+def _wanted(doc: dict[str, Any], root: str, known: Collection[str]) -> dict[str, int]:
     if list(doc) != [root] or not isinstance(doc[root], dict):
         raise BadRequest(f"'{root}' is a required property", field=root)
     values = {k: v for k, v in doc[root].items() if k not in ("force", "tenant_id", "id")}
     for name in values:
-        if name not in DEFAULTS and name not in RETIRED:
+        if name not in known:
             raise BadRequest(
                 f"Additional properties are not allowed ('{name}' was unexpected)", field=name
             )
@@ -57,25 +62,32 @@ async def limits(nova: Nova, req: Request[None]) -> dict[str, Any]:
         "maxTotalKeypairs": found["key_pairs"],
         "maxServerGroups": found["server_groups"],
         "maxServerGroupMembers": found["server_group_members"],
+        "totalInstancesUsed": used["instances"],
+        "totalCoresUsed": used["cores"],
+        "totalRAMUsed": used["ram"],
+        "totalServerGroupsUsed": used["server_groups"],
+    }
+    older = {
         "maxPersonality": found["injected_files"],
         "maxPersonalitySize": found["injected_file_content_bytes"],
         "maxImageMeta": found["metadata_items"],
         "maxTotalFloatingIps": -1,
         "maxSecurityGroups": -1,
         "maxSecurityGroupRules": -1,
-        "totalInstancesUsed": used["instances"],
-        "totalCoresUsed": used["cores"],
-        "totalRAMUsed": used["ram"],
-        "totalServerGroupsUsed": used["server_groups"],
         "totalFloatingIpsUsed": 0,
         "totalSecurityGroupsUsed": 0,
     }
-    return {"limits": {"rate": [], "absolute": absolute}}
+    return {"limits": {"rate": [], "absolute": Shown(absolute, **older)}}
+
+
+def _shown(id_: str | None, values: dict[str, Any], none: Any = -1) -> Shown:
+    older = {n: v for n, v in values.items() if n in INJECTED} | dict.fromkeys(RETIRED, none)
+    newest = {n: v for n, v in values.items() if n not in INJECTED}
+    return Shown({"id": id_, **newest} if id_ else newest, **older)
 
 
 def _set(project: str | None, values: dict[str, Any]) -> dict[str, Any]:
-    doc = {**values, **dict.fromkeys(RETIRED, -1)}
-    return {"quota_set": {"id": project, **doc} if project else doc}
+    return {"quota_set": _shown(project, values)}
 
 
 @routes.get("/os-quota-sets/{project}", policy=None, tags=("quota",))
@@ -101,19 +113,38 @@ async def show_detail(nova: Nova, req: Request[None]) -> dict[str, Any]:
     req.enforce(policies.QUOTAS["detail"], {"project_id": project})
     found, used = await projects.limits_and_usage(nova, project)
     values = {n: {"limit": v, "in_use": used[n], "reserved": 0} for n, v in found.items()}
-    retired = {n: {"limit": -1, "in_use": 0, "reserved": 0} for n in RETIRED}
-    return {"quota_set": {"id": project, **values, **retired}}
+    none = {"limit": -1, "in_use": 0, "reserved": 0}
+    return {"quota_set": _shown(project, values, none)}
 
 
 @routes.put(
     "/os-quota-sets/{project}",
     policy=policies.QUOTAS["update"],
     body=dict[str, Any],
+    until=LAST_WITH_FILES,
+    tags=("quota",),
+)
+async def update_older(nova: Nova, req: Request[dict[str, Any]]) -> dict[str, Any]:
+    """Change limits of a project, those of injected files and of neutron's resources too."""
+    return await _update(nova, req, (*DEFAULTS, *RETIRED))
+
+
+@routes.put(
+    "/os-quota-sets/{project}",
+    policy=policies.QUOTAS["update"],
+    body=dict[str, Any],
+    since="2.57",
     tags=("quota",),
 )
 async def update(nova: Nova, req: Request[dict[str, Any]]) -> dict[str, Any]:
     """Change limits of a project."""
-    wanted, project = _wanted(req.body, "quota_set"), req.path["project"]
+    return await _update(nova, req, NEWEST)
+
+
+async def _update(
+    nova: Nova, req: Request[dict[str, Any]], known: Collection[str]
+) -> dict[str, Any]:
+    wanted, project = _wanted(req.body, "quota_set", known), req.path["project"]
     force = bool(req.body["quota_set"].get("force", False))
     return _set(None, await projects.set_limits(nova, project, wanted, force=force))
 
@@ -124,18 +155,37 @@ async def delete(nova: Nova, req: Request[None]) -> None:
     await projects.forget_limits(nova, req.path["project"])
 
 
-@routes.get("/os-quota-class-sets/{name}", policy=policies.QUOTA_CLASS_SHOW)
+@routes.get("/os-quota-class-sets/{name}", policy=policies.QUOTA_CLASS_SHOW, tags=("quota_class",))
 async def show_class(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """Show the default limits."""
     found = await projects.default_limits(nova)
-    return {"quota_class_set": {"id": req.path["name"], **found}}
+    return {"quota_class_set": _shown(req.path["name"], found)}
 
 
-@routes.put("/os-quota-class-sets/{name}", policy=policies.QUOTA_CLASS_UPDATE, body=dict[str, Any])
+@routes.put(
+    "/os-quota-class-sets/{name}",
+    policy=policies.QUOTA_CLASS_UPDATE,
+    body=dict[str, Any],
+    until=LAST_WITH_FILES,
+    tags=("quota_class",),
+)
+async def update_class_older(nova: Nova, req: Request[dict[str, Any]]) -> dict[str, Any]:
+    """Change the default limits, those of injected files and of neutron's resources too."""
+    wanted = _wanted(req.body, "quota_class_set", (*DEFAULTS, *RETIRED))
+    return {"quota_class_set": _shown(None, await projects.set_default_limits(nova, wanted))}
+
+
+@routes.put(
+    "/os-quota-class-sets/{name}",
+    policy=policies.QUOTA_CLASS_UPDATE,
+    body=dict[str, Any],
+    since="2.57",
+    tags=("quota_class",),
+)
 async def update_class(nova: Nova, req: Request[dict[str, Any]]) -> dict[str, Any]:
     """Change the default limits."""
-    wanted = _wanted(req.body, "quota_class_set")
-    return {"quota_class_set": await projects.set_default_limits(nova, wanted)}
+    wanted = _wanted(req.body, "quota_class_set", NEWEST)
+    return {"quota_class_set": _shown(None, await projects.set_default_limits(nova, wanted))}
 
 
 @routes.get("/os-simple-tenant-usage", policy=policies.USAGE_LIST)

@@ -8,6 +8,8 @@ from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.kit.saga.store import Record
 from aerostat.services.nova import policies
+from aerostat.services.nova.api.paging import page_links
+from aerostat.services.nova.api.queries import limit_of, time_of
 from aerostat.services.nova.domain import actions, parts, servers
 from aerostat.services.nova.model.server import Server
 from aerostat.services.nova.runtime import Nova
@@ -217,7 +219,29 @@ async def instance_actions(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """List what was done to a server, the newest first."""
     server = await parts.even_deleted(nova, req.ctx, req.path["server_id"])
     req.enforce(policies.ACTIONS_LIST, {"project_id": server.project_id})
-    return {"instanceActions": [_action(r) for r in await actions.history(nova, server.uuid)]}
+    found = paged(req, await actions.history(nova, server.uuid), nova.config.max_limit)
+    doc: dict[str, Any] = {"instanceActions": [_action(r) for r in found]}
+    ids = [str(r.context.get("request_id")) for r in found]
+    if "limit" in req.query and (more := page_links(req, ids, len(found), nova.config.max_limit)):
+        doc["links"] = more
+    return doc
+
+
+def paged(req: Request[None], found: list[Record], most: int) -> list[Record]:
+    """Return the page of a history that is asked for. Raises: BadRequest."""
+    since = time_of(req.query.get("changes-since"), "changes-since")
+    before = time_of(req.query.get("changes-before"), "changes-before")
+    if since is not None:
+        found = [r for r in found if (r.updated_at or r.created_at) >= since]
+    if before is not None:
+        found = [r for r in found if (r.updated_at or r.created_at) <= before]
+    marker = req.query.get("marker")
+    if marker is not None:
+        ids = [r.context.get("request_id") for r in found]
+        if marker not in ids:
+            raise BadRequest(f"marker [{marker}] not found", field="marker")
+        found = found[ids.index(marker) + 1 :]
+    return found[: limit_of(req, most)]
 
 
 @routes.get(URL + "/os-instance-actions/{request_id}", policy=None, tags=("action",))

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from ipaddress import ip_address
 from typing import Any
 
 from aerostat.contracts.network import RequestedNetwork
@@ -42,6 +43,7 @@ async def list_detail(nova: Nova, req: Request[None]) -> dict[str, Any]:
     query = server_query(req, policies.SERVERS_DETAIL_ALL, nova.config.max_limit)
     found = await servers.find(nova, query)
     beside = await around(nova, req, found)
+    beside.whole = False
     doc: dict[str, Any] = {"servers": [detail(s, beside) for s in found]}
     if more := page_links(req, [s.uuid for s in found], query.limit, nova.config.max_limit):
         doc["servers_links"] = more
@@ -101,9 +103,37 @@ def _spec(req: Request[ServerCreateBody]) -> ServerSpec:
         description=body.description,
         tags=body.tags or [],
         hostname=body.hostname,
-        access_ip_v4=body.access_ip_v4,
-        access_ip_v6=body.access_ip_v6,
+        access_ip_v4=address_of(body.access_ip_v4, "accessIPv4", 4),
+        access_ip_v6=address_of(body.access_ip_v6, "accessIPv6", 6),
+        disk_config=disk_config_of(body.disk_config) or "MANUAL",
     )
+
+
+def address_of(given: str | None, field: str, version: int) -> str | None:
+    """Return an address as it is stored, None if none is given. Raises: BadRequest."""
+    if not given:
+        return given
+    try:
+        found = ip_address(given)
+    except ValueError:
+        found = None
+    if found is None or found.version != version:
+        raise BadRequest(
+            f"Invalid input for field/attribute {field}. Value: {given}. It is no IPv{version} "
+            "address.",
+            field=field,
+        )
+    return str(found)
+
+
+def disk_config_of(given: str | None) -> str | None:
+    """Return how the disk is partitioned. Raises: BadRequest."""
+    if given not in (None, "AUTO", "MANUAL"):
+        raise BadRequest(
+            "Invalid input for field/attribute OS-DCF:diskConfig. It is AUTO or MANUAL.",
+            field="OS-DCF:diskConfig",
+        )
+    return given
 
 
 def _blank(field: str) -> str:
@@ -206,15 +236,24 @@ async def show(nova: Nova, req: Request[None]) -> dict[str, Any]:
 
 
 @routes.put(
-    "/servers/{server_id}", policy=None, body=ServerUpdateBody, tags=("server", "server_show")
+    "/servers/{server_id}",
+    policy=None,
+    body=ServerUpdateBody,
+    tags=("server", "server_show", "server_update"),
 )
 async def update(nova: Nova, req: Request[ServerUpdateBody]) -> dict[str, Any]:
     """Change the name, description, host name or access addresses."""
     server = await servers.get(nova, req.ctx, req.path["server_id"])
     req.enforce(policies.SERVERS_UPDATE, {"project_id": server.project_id})
     body = req.body.server
-    fields = ("name", "description", "hostname", "access_ip_v4", "access_ip_v6")
+    fields = ("name", "description", "hostname")
     values = {f: getattr(body, f) for f in fields if getattr(body, f) is not None}
+    if body.access_ip_v4 is not None:
+        values["access_ip_v4"] = address_of(body.access_ip_v4, "accessIPv4", 4)
+    if body.access_ip_v6 is not None:
+        values["access_ip_v6"] = address_of(body.access_ip_v6, "accessIPv6", 6)
+    if (disk_config := disk_config_of(body.disk_config)) is not None:
+        values["requested"] = {**server.requested, "disk_config": disk_config}
     if "name" in values and not values["name"].strip():
         _blank("name")
     server = await servers.change(nova, req.ctx, server.uuid, **values)

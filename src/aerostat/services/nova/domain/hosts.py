@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, NotFound
 from aerostat.services.nova.db import hosts as rows
@@ -35,6 +36,21 @@ async def listing(nova: Nova) -> list[Listed]:
         return [(h, services.get(h.host), used.get(h.host, none)) for h in rows.hosts(tx)]
 
     return await nova.db.read(read)
+
+
+async def servers_on(nova: Nova, host: str) -> list[dict[str, str]]:
+    """Return uuid and name of the servers on a host."""
+    found = await nova.db.read(servers.on_host, host)
+    return [{"uuid": s.uuid, "name": s.name} for s in found]
+
+
+def uptime(host: Host, now: float) -> str | None:
+    """Return for how long a host has been up, as uptime(1) words it; None if it did not say."""
+    if not host.facts.booted_at:
+        return None
+    minutes = int((now - host.facts.booted_at) // 60)
+    days, hours = minutes // 1440, minutes // 60 % 24
+    return f" {(iso(now) or '')[11:19]} up {days} days, {hours:2}:{minutes % 60:02}"
 
 
 async def services(nova: Nova) -> list[tuple[Service, str]]:

@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import re
+from datetime import UTC, datetime, timedelta
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, QuotaExceeded
@@ -19,6 +21,8 @@ __all__ = ["Keypair"]
 
 NAME = re.compile(r"^[A-Za-z0-9_\-. @]+$")
 RSA_BITS = 2048
+MS_UPN = ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
+"""The principal name that Windows takes for the user."""
 
 
 async def find(nova: Nova, user_id: str, marker: str | None, limit: int | None) -> list[Keypair]:
@@ -44,7 +48,7 @@ async def create(
         raise BadRequest(f"Invalid keypair type {kind}", field="type")
     private = None
     if public_key is None:
-        public_key, private = generate()
+        public_key, private = generate() if kind == "ssh" else generate_x509(user_id)
     keypair = Keypair(
         id=0,
         user_id=user_id,
@@ -81,6 +85,37 @@ def generate() -> tuple[str, str]:
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )
     return f"{public.decode()} Generated-by-Nova", private.decode()
+
+
+def generate_x509(user_id: str) -> tuple[str, str]:
+    """Return a new self-signed certificate for WinRM's client logins, and its key, both in PEM."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user_id)])
+    now = datetime.now(UTC)
+    upn = x509.OtherName(
+        MS_UPN, b"\x0c" + bytes([len(user_id) + 10]) + f"{user_id}@localhost".encode()
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=3650))
+        .add_extension(x509.SubjectAlternativeName([upn]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
 
 
 def fingerprint(public_key: str) -> str:

@@ -1,11 +1,12 @@
 """What may be done with servers. Callers are the API, tasks and other services."""
 
+import re
 from typing import Any
 
 from msgspec import Struct, structs
 
 from aerostat.contracts.image import ImageFacts
-from aerostat.contracts.network import RequestedNetwork
+from aerostat.contracts.network import RequestedNetwork, ServerAddress
 from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, NotFound
@@ -44,6 +45,7 @@ class ServerSpec(Struct, frozen=True, kw_only=True):
     hostname: str | None = None
     access_ip_v4: str | None = None
     access_ip_v6: str | None = None
+    disk_config: str = "MANUAL"
 
 
 class _Plan(Struct, frozen=True):
@@ -209,6 +211,7 @@ def _requested(plan: _Plan) -> dict[str, Any]:
         "zone": spec.zone,
         "host": spec.host,
         "hints": spec.hints,
+        "disk_config": spec.disk_config,
     }
 
 
@@ -258,7 +261,21 @@ async def get(nova: Nova, ctx: Context, uuid: str) -> Server:
 
 async def find(nova: Nova, query: ServerQuery) -> list[Server]:
     """Return a page of servers. Raises: BadRequest."""
+    if query.addresses or query.addresses_v6:
+        ids = [s.uuid for s in await nova.db.read(rows.find, _unpaged(query))]
+        found = await nova.network.addresses(server_ids=ids)
+        near = [key for key, listed in found.items() if _matches(query, listed)]
+        query = structs.replace(query, uuids=near)
     return await nova.db.read(rows.find, query)
+
+
+def _unpaged(query: ServerQuery) -> ServerQuery:
+    return structs.replace(query, marker=None, limit=None)
+
+
+def _matches(query: ServerQuery, found: list[ServerAddress]) -> bool:
+    patterns = {4: query.addresses, 6: query.addresses_v6}
+    return any(re.search(p, a.address) for a in found for p in patterns[a.version])
 
 
 async def change(nova: Nova, ctx: Context, uuid: str, **values: Any) -> Server:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from aerostat.kit.errors import Conflict, NotFound
 from aerostat.services.nova.drivers.base import LifecycleSink, NodeIdentity
+from aerostat.services.nova.drivers.uptime import booted_at
 from aerostat.services.nova.model.guest import (
     GuestSpec,
     GuestState,
@@ -76,6 +77,7 @@ class FakeDriver:
             disk_gb=self._inventory.disk_gb,
             cpu_info={"arch": "x86_64", "model": "fake", "vendor": "fake", "features": []},
             traits=["COMPUTE_NODE", "HW_CPU_X86_SSE42"],
+            booted_at=booted_at(),
         )
 
     async def spawn(self, spec: GuestSpec) -> None:

@@ -60,7 +60,10 @@ class GuestState(Struct, frozen=True):
 
 
 class HostFacts(Struct, frozen=True):
-    """What a host can give: totals, and the traits its self-test found."""
+    """What a host can give: totals, and the traits its self-test found.
+
+    `booted_at`: when the machine came up, in seconds since the epoch; 0 is unknown.
+    """
 
     host: str
     hypervisor_hostname: str
@@ -73,6 +76,7 @@ class HostFacts(Struct, frozen=True):
     cpu_info: dict[str, object] = {}
     traits: list[str] = []
     reserved_ram_mib: int = 512
+    booted_at: float = 0.0
 
 
 class VncAddress(Struct, frozen=True):

@@ -55,8 +55,10 @@ async def select_host(nova: Nova, server: Server) -> str:
             )
         except Conflict:
             told.append(f"{state.host} was full when it was claimed")
-        else:
+            continue
+        if server.group_id is None or await nova.db.write(_take, nova, server, state.host):
             return state.host
+        told.append(f"{state.host} was taken by another member of the group")
     raise NoValidHost(f"{NO_HOST}{'; '.join(told) or 'No host is known.'}", code="NoValidHost")
 
 
@@ -106,6 +108,20 @@ def _spec(tx: Tx, server: Server) -> RequestSpec:
         different_hosts=rows.hosts_of(tx, _listed(hints.get("different_host"))),
         max_server_per_host=group.rules.get("max_server_per_host") if group else None,
     )
+
+
+def _take(tx: Tx, nova: Nova, server: Server, host: str) -> bool:
+    """Put the server on the host unless a member of its group got there first."""
+    spec = _spec(tx, server)
+    if spec.group_policy == "anti-affinity":
+        fits = spec.group_hosts.count(host) < (spec.max_server_per_host or 1)
+    elif spec.group_policy == "affinity":
+        fits = not spec.group_hosts or host in spec.group_hosts
+    else:
+        fits = True
+    if fits:
+        rows.change(tx, server.uuid, nova.clock.now(), host=host)
+    return fits
 
 
 def _listed(hint: Any) -> list[str]:

@@ -6,11 +6,15 @@ from msgspec import Struct
 
 from aerostat.contracts.network import ServerAddress
 from aerostat.kit.clock import iso
+from aerostat.kit.http.microversion import Shown
 from aerostat.services.nova.model.server import POWER_NUMBERS, Server
 
 
 class Around(Struct):
-    """What a view needs beside the row: by server id, read once for a whole page."""
+    """What a view needs beside the row: by server id, read once for a whole page.
+
+    `whole`: for one server alone, which shows its group too.
+    """
 
     base: str
     admin: bool
@@ -18,6 +22,7 @@ class Around(Struct):
     security_groups: dict[str, list[str]]
     host_status: dict[str, str] = {}
     host_ids: dict[str, str] = {}
+    whole: bool = True
 
 
 def links(base: str, noun: str, id_: str) -> list[dict[str, str]]:
@@ -41,7 +46,7 @@ def brief(server: Server, base: str) -> dict[str, Any]:
 def flavor_of(server: Server) -> dict[str, Any]:
     """Return the flavor as it was when the server was made."""
     f = server.flavor
-    return {
+    shown = {
         "vcpus": f["vcpus"],
         "ram": f["ram_mib"],
         "disk": f["root_gb"],
@@ -49,8 +54,8 @@ def flavor_of(server: Server) -> dict[str, Any]:
         "swap": f["swap_mib"],
         "original_name": f["name"],
         "extra_specs": f["extra_specs"],
-        "id": f["flavorid"],
     }
+    return Shown(shown, id=f["flavorid"])
 
 
 def addresses(found: list[ServerAddress]) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def detail(server: Server, around: Around) -> dict[str, Any]:
         "accessIPv4": server.access_ip_v4 or "",
         "accessIPv6": server.access_ip_v6 or "",
         "links": links(around.base, "servers", server.uuid),
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": server.requested.get("disk_config") or "MANUAL",
         "progress": 0,
         "OS-EXT-AZ:availability_zone": server.availability_zone or "",
         "config_drive": "True" if server.config_drive else "",
@@ -115,10 +120,11 @@ def detail(server: Server, around: Around) -> dict[str, Any]:
         "description": server.description,
         "tags": server.tags,
         "trusted_image_certificates": None,
-        "server_groups": [server.group_id] if server.group_id else [],
         "pinned_availability_zone": server.requested.get("zone"),
         "scheduler_hints": server.requested.get("hints") or {},
     }
+    if around.whole:
+        doc["server_groups"] = [server.group_id] if server.group_id else []
     if groups := around.security_groups.get(server.uuid):
         doc["security_groups"] = [{"name": name} for name in groups]
     if server.fault is not None and server.vm_state in ("error", "deleted"):

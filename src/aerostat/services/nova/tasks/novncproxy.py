@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
@@ -20,6 +21,7 @@ from websockets.typing import Subprotocol
 from aerostat.kit.errors import Fault
 from aerostat.kit.log import Logger
 from aerostat.services.nova.domain import consoles
+from aerostat.services.nova.model.guest import VncAddress
 from aerostat.services.nova.runtime import Nova
 
 log = Logger("nova.novncproxy")
@@ -39,6 +41,7 @@ class NovncProxy:
         self._nova, self._host, self._port = nova, host, port
         self._web = web
         self._server: Server | None = None
+        self._guests: WeakKeyDictionary[ServerConnection, VncAddress] = WeakKeyDictionary()
         self._room = asyncio.Semaphore(CONSOLES_MAX)
 
     async def start(self) -> None:
@@ -59,13 +62,10 @@ class NovncProxy:
             self._server.close()
             await self._server.wait_closed()
 
-    def _page(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _page(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain requests with a file; let websockets of our own page through."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            origin = request.headers.get("Origin")
-            if origin and urlsplit(origin).netloc != request.headers.get("Host", ""):
-                return connection.respond(HTTPStatus.FORBIDDEN, "Origin header does not match\n")
-            return None
+            return await self._admit(connection, request)
         path = unquote(urlsplit(request.path).path).lstrip("/") or "vnc_auto.html"
         file = (self._web / path).resolve()
         if not file.is_relative_to(self._web.resolve()) and not file.is_relative_to(WEB_LINKED):
@@ -79,15 +79,26 @@ class NovncProxy:
         )
         return Response(HTTPStatus.OK, "OK", headers, body)
 
-    async def _console(self, browser: ServerConnection) -> None:
-        assert browser.request is not None
-        token = parse_qs(urlsplit(browser.request.path).query).get("token", [""])[0]
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse foreign pages and tokens that open nothing, before the websocket is there."""
+        origin = request.headers.get("Origin")
+        if origin and urlsplit(origin).netloc != request.headers.get("Host", ""):
+            return connection.respond(HTTPStatus.FORBIDDEN, "Origin header does not match\n")
+        token = parse_qs(urlsplit(request.path).query).get("token", [""])[0]
         try:
-            address = await consoles.connect(self._nova, token)
+            self._guests[connection] = await consoles.connect(self._nova, token)
+        except Fault as why:
+            log.info("novncproxy.refused", reason=why.message)
+            return connection.respond(HTTPStatus.FORBIDDEN, "")
+        return None
+
+    async def _console(self, browser: ServerConnection) -> None:
+        address = self._guests.pop(browser)
+        try:
             reader, writer = await asyncio.open_connection(address.host, address.port)
-        except (Fault, OSError) as why:
-            log.info("novncproxy.refused", reason=str(why))
-            await browser.close(1008, "The console is not available.")
+        except OSError as why:
+            log.info("novncproxy.unreachable", reason=str(why))
+            await browser.close(1011, "The console is not available.")
             return
         async with self._room:
             log.info("novncproxy.connected", port=address.port)

@@ -8,6 +8,7 @@ from pathlib import Path
 from aerostat.services.nova.drivers.base import NodeIdentity
 from aerostat.services.nova.drivers.libvirt.domain_xml import HostChoice
 from aerostat.services.nova.drivers.process import run
+from aerostat.services.nova.drivers.uptime import booted_at
 from aerostat.services.nova.model.guest import HostFacts
 
 ABILITIES = (
@@ -69,6 +70,7 @@ async def host_facts(identity: NodeIdentity, state: Path, choice: HostChoice) ->
             "features": flags,
         },
         traits=[*ABILITIES, *cpu_traits(flags)],
+        booted_at=booted_at(),
     )
 
 
