@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
+from oslo_policy import _checks
 from oslo_policy import policy as oslo
 
 from aerostat.kit.context import Context
@@ -69,12 +70,26 @@ class Policy:
         check = self._enforcer.rules[rule.name]
         if target is None:
             target = {"project_id": ctx.project_id, "user_id": ctx.user_id}
-        return bool(check(target, ctx.credentials(), self._enforcer, rule.name))
+        return _passes(check, target, ctx.credentials(), self._enforcer, rule.name)
 
     def enforce(self, ctx: Context, rule: Rule, target: Mapping[str, Any] | None = None) -> None:
         """Raises: Forbidden, with the name of the rule."""
         if not self.allows(ctx, rule, target):
             raise Forbidden(f"Policy doesn't allow {rule.name} to be performed.", field=rule.name)
+
+
+def _passes(check: Any, target: Mapping[str, Any], creds: Any, enforcer: Any, name: str) -> bool:
+    """Evaluate a check as oslo.policy does, which inspects signatures at every node: 0.1 ms."""
+    kind = type(check)
+    if kind is _checks.AndCheck:
+        return all(_passes(one, target, creds, enforcer, name) for one in check.rules)
+    if kind is _checks.OrCheck:
+        return any(_passes(one, target, creds, enforcer, name) for one in check.rules)
+    if kind is _checks.NotCheck:
+        return not _passes(check.rule, target, creds, enforcer, name)
+    if kind is _checks.RuleCheck and check.match in enforcer.rules:
+        return _passes(enforcer.rules[check.match], target, creds, enforcer, check.match)
+    return bool(check(target, creds, enforcer, name))
 
 
 def _scope(ctx: Context) -> str:

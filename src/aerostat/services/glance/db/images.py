@@ -3,7 +3,7 @@
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, or_, select, update
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.db.pages import page, sort_columns
@@ -15,6 +15,7 @@ from aerostat.services.glance.model.listing import Comparison, Listing, Viewer
 C = t.images.c
 _COLUMNS = [C[name] for name in Image.__struct_fields__]
 _SELECT = select(*_COLUMNS)
+_BY_ID = _SELECT.where(C.id == bindparam("image_id"))
 SORT_KEYS = {
     name: C[name]
     for name in ("name", "status", "container_format", "disk_format", "size", "id", "created_at",
@@ -31,7 +32,7 @@ def _image(row: Any) -> Image:
 
 def find(tx: Tx, image_id: str) -> Image | None:
     """Return the image, whoever asks, or None."""
-    row = tx.first(_SELECT.where(C.id == image_id))
+    row = tx.first(_BY_ID, {"image_id": image_id})
     return None if row is None else _image(row)
 
 
