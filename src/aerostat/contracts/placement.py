@@ -40,6 +40,7 @@ class Placement(Protocol):
     ) -> None:
         """Make the provider exist with exactly these inventories and at least these traits.
 
+        Allocation ratios count for inventories that are new; later ones are the operator's.
         Raises: Conflict (the name belongs to another provider, an inventory is in use).
         """
         ...

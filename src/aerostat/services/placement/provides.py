@@ -1,5 +1,7 @@
 """What placement does for the other services."""
 
+from msgspec import structs
+
 from aerostat.contracts.placement import InventoryFacts, Room
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound
@@ -36,8 +38,10 @@ class Provides:
             except NotFound:
                 provider = providers.add(tx, provider_id, name, None, now)
             has = providers.traits(tx, [provider.id])[provider.id]
-            if providers.inventories(tx, [provider.id])[provider.id] != wanted:
-                providers.write_inventories(tx, provider, wanted)
+            now_there = providers.inventories(tx, [provider.id])[provider.id]
+            kept = _with_ratios_of(now_there, wanted)
+            if now_there != kept:
+                providers.write_inventories(tx, provider, kept)
                 providers.bump(tx, provider, None, now)
             if not set(traits) <= set(has):
                 providers.write_traits(tx, provider, [*has, *traits])
@@ -115,3 +119,15 @@ class Provides:
                 return
 
         await self._db.write(remove)
+
+
+def _with_ratios_of(
+    there: dict[str, Inventory], wanted: dict[str, Inventory]
+) -> dict[str, Inventory]:
+    """Keep the ratios that an operator may have set: the given ones are initial ones."""
+    return {
+        name: structs.replace(inventory, allocation_ratio=there[name].allocation_ratio)
+        if name in there
+        else inventory
+        for name, inventory in wanted.items()
+    }

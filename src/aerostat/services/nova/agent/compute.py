@@ -12,6 +12,7 @@ from aerostat.services.nova.model.guest import (
     GuestSpec,
     GuestState,
     HostFacts,
+    PowerState,
     VncAddress,
 )
 
@@ -39,7 +40,7 @@ class ComputeAgent:
         self._host, self._driver, self._control = host, driver, control
         self._heartbeat_s, self._retry_s = heartbeat_s, retry_s
         self._locks = GuestLocks()
-        self._reporter = Reporter(host, control, self._locks, retry_s=retry_s)
+        self._reporter = Reporter(host, control, self._locks, driver.power_state, retry_s=retry_s)
         self._presence: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -111,15 +112,20 @@ class ComputeAgent:
         while True:
             try:
                 if not opened:
-                    await self._driver.open(self._reporter.report)
+                    await self._driver.open(self._on_event)
                 opened = True
                 facts, guests = await self._driver.facts(), await self._driver.guests()
                 await self._control.host_up(facts=facts, guests=guests)
                 log.info("host.up", host=self._host, guests=len(guests))
+                for guest in guests:
+                    self._reporter.report(guest.server_id)
                 await self._beat()
             except Fault as why:
                 log.warning("host.unheard", host=self._host, code=why.code, detail=why.detail)
                 await asyncio.sleep(self._retry_s)
+
+    def _on_event(self, server_id: str, _state: PowerState) -> None:
+        self._reporter.report(server_id)
 
     async def _beat(self) -> None:
         """Send heartbeats until one is not heard. Raises: Fault."""

@@ -1,6 +1,11 @@
-"""Carries guests' states to the control plane: none is lost while it is away, the newest wins."""
+"""Carries guests' states to the control plane: none is lost while it is away.
+
+An event only says that there is something to look at: what is told is the state at the moment of
+telling, so that whatever comes late (an old event, a list made before it) is set right again.
+"""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aerostat.kit.errors import Fault
 from aerostat.kit.log import Logger
@@ -12,6 +17,10 @@ log = Logger("nova.lifecycle")
 REPORTS_AT_ONCE_MAX = 16
 
 
+Look = Callable[[str], Awaitable[PowerState]]
+"""Returns the power state of a guest. Raises: NotFound, Unavailable."""
+
+
 class Reporter:
     """Reports in order per guest. What happens during an operation is told when it has ended.
 
@@ -19,24 +28,30 @@ class Reporter:
     """
 
     def __init__(
-        self, host: str, control: ComputeControl, locks: GuestLocks, *, retry_s: float
+        self,
+        host: str,
+        control: ComputeControl,
+        locks: GuestLocks,
+        look: Look,
+        *,
+        retry_s: float,
     ) -> None:
         self._host, self._control, self._locks = host, control, locks
-        self._retry_s = retry_s
-        self._newest: dict[str, PowerState] = {}
+        self._look, self._retry_s = look, retry_s
+        self._changed: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(REPORTS_AT_ONCE_MAX)
 
-    def report(self, server_id: str, state: PowerState) -> None:
-        """Tell the control plane, now or as soon as it listens."""
-        self._newest[server_id] = state
+    def report(self, server_id: str) -> None:
+        """Tell the control plane how the guest is, now or as soon as it listens."""
+        self._changed.add(server_id)
         if server_id not in self._tasks:
             task = asyncio.create_task(self._deliver(server_id), name=f"lifecycle-{server_id}")
             self._tasks[server_id] = task
 
     def forget(self, server_id: str) -> None:
         """The guest is gone for good: nothing about it matters any more."""
-        self._newest.pop(server_id, None)
+        self._changed.discard(server_id)
 
     async def close(self) -> None:
         tasks = list(self._tasks.values())
@@ -46,19 +61,22 @@ class Reporter:
 
     async def _deliver(self, server_id: str) -> None:
         try:
-            while server_id in self._newest:
+            while server_id in self._changed:
                 await self._locks.settled(server_id)
-                state = self._newest.pop(server_id, None)
-                if state is not None and not await self._sent(server_id, state):
-                    self._newest.setdefault(server_id, state)
+                if server_id not in self._changed:
+                    return
+                self._changed.discard(server_id)
+                if not await self._sent(server_id):
+                    self._changed.add(server_id)
                     await asyncio.sleep(self._retry_s)
         finally:
             del self._tasks[server_id]
 
-    async def _sent(self, server_id: str, state: PowerState) -> bool:
+    async def _sent(self, server_id: str) -> bool:
         """Tell whether the report needs no repeating."""
         try:
             async with self._slots:
+                state = await self._look(server_id)
                 await self._control.lifecycle(
                     host=self._host, server_id=server_id, power_state=state
                 )

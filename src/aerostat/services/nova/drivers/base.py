@@ -71,6 +71,10 @@ class Driver(Protocol):
 
     async def vnc(self, server_id: str) -> VncAddress: ...
 
+    async def power_state(self, server_id: str) -> PowerState:
+        """Return how the guest is right now."""
+        ...
+
     async def guests(self) -> list[GuestState]:
         """Return every guest of this host; NOSTATE for files without a guest."""
         ...

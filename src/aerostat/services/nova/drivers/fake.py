@@ -137,6 +137,9 @@ class FakeDriver:
             raise Conflict("The guest is not running.", code="guest_not_running")
         return VncAddress(host="127.0.0.1", port=5900)
 
+    async def power_state(self, server_id: str) -> PowerState:
+        return self._state(server_id)
+
     async def guests(self) -> list[GuestState]:
         return [GuestState(server_id=key, power_state=state) for key, state in self.states.items()]
 

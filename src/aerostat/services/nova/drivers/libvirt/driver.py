@@ -55,7 +55,7 @@ class LibvirtDriver:
         self._pool = blocking_pool("nova-disks")
         self._cache = ImageCache(self._paths, images, self._pool)
         self._conn = Connection(state_dir, self._on_event, self._on_up)
-        self._waiter = StateWaiter(self._state)
+        self._waiter = StateWaiter(self.power_state)
         self._sink: LifecycleSink = lambda server_id, state: None
         self._tasks: set[asyncio.Task[None]] = set()
         self._chosen: asyncio.Task[HostChoice] | None = None
@@ -162,12 +162,12 @@ class LibvirtDriver:
             self._choice = msgspec.structs.replace(self._choice, virt_type=found)
         return self._choice
 
-    async def _state(self, server_id: str) -> PowerState:
+    async def power_state(self, server_id: str) -> PowerState:
         return await self._conn.run(domains.power_state, server_id)
 
     async def _goes_down(self, server_id: str, timeout_s: float) -> bool:
         """Tell whether the guest is off after the power button was pressed, again and again."""
-        if await self._state(server_id) is PowerState.PAUSED:
+        if await self.power_state(server_id) is PowerState.PAUSED:
             return False  # it cannot hear the button
         end = self._clock.monotonic() + timeout_s
         while (left := end - self._clock.monotonic()) > 0:
