@@ -29,13 +29,14 @@ def run(command: Command) -> int:
     ensure_demo(settings)
     write_clouds_yaml(settings)
     console.say("What a server needs")
-    around = _surround(settings, console)
+    around = surround(settings, console)
     console.say("The server")
     _make(settings, console, around)
     return 0
 
 
-def _surround(settings: Settings, console: Console) -> Surroundings:
+def surround(settings: Settings, console: Console) -> Surroundings:
+    """Return what a server needs, made if it is not there yet."""
     admin, demo = cloud_of(settings, "admin"), cloud_of(settings, "demo")
     image = guest_image.ensure(admin, console, GUEST_IMAGE)
     with console.step("flavor, key pair, security group"):
