@@ -180,7 +180,7 @@ def _no_empty_servers(item: dict[str, Any]) -> None:
 
 def _without_types(doc: Document) -> Document:
     for keypair in [doc, *doc.get("keypairs", ())]:
-        if "keypair" in keypair:
+        if isinstance(keypair.get("keypair"), dict):
             keypair["keypair"].pop("type", None)
     return doc
 

@@ -49,7 +49,7 @@ def _user(req: Request[Any], rule: Rule, given: str | None) -> str:
     return user_id
 
 
-@routes.get("/os-keypairs", policy=None)
+@routes.get("/os-keypairs", policy=None, tags=("keypair",))
 async def index(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """List keypairs."""
     user_id = _user(req, policies.KEYPAIRS["index"], req.query.get("user_id"))

@@ -44,7 +44,7 @@ def _wanted(doc: dict[str, Any], root: str, known: Collection[str]) -> dict[str,
             raise BadRequest(
                 f"Additional properties are not allowed ('{name}' was unexpected)", field=name
             )
-    return {k: _number(k, v) for k, v in values.items() if k in DEFAULTS}
+    return {k: _number(k, v) for k, v in values.items()}
 
 
 @routes.get("/limits", policy=policies.LIMITS, tags=("limits",))
@@ -81,8 +81,9 @@ async def limits(nova: Nova, req: Request[None]) -> dict[str, Any]:
 
 
 def _shown(id_: str | None, values: dict[str, Any], none: Any = -1) -> Shown:
-    older = {n: v for n, v in values.items() if n in INJECTED} | dict.fromkeys(RETIRED, none)
-    newest = {n: v for n, v in values.items() if n not in INJECTED}
+    older = dict.fromkeys(RETIRED, none)
+    older |= {n: v for n, v in values.items() if n in INJECTED or n in RETIRED}
+    newest = {n: v for n, v in values.items() if n in NEWEST}
     return Shown({"id": id_, **newest} if id_ else newest, **older)
 
 
@@ -112,7 +113,7 @@ async def show_detail(nova: Nova, req: Request[None]) -> dict[str, Any]:
     project = req.path["project"]
     req.enforce(policies.QUOTAS["detail"], {"project_id": project})
     found, used = await projects.limits_and_usage(nova, project)
-    values = {n: {"limit": v, "in_use": used[n], "reserved": 0} for n, v in found.items()}
+    values = {n: {"limit": v, "in_use": used.get(n, 0), "reserved": 0} for n, v in found.items()}
     none = {"limit": -1, "in_use": 0, "reserved": 0}
     return {"quota_set": _shown(project, values, none)}
 

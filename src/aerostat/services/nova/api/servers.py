@@ -5,6 +5,8 @@ import binascii
 from ipaddress import ip_address
 from typing import Any
 
+from msgspec import UnsetType
+
 from aerostat.contracts.network import RequestedNetwork
 from aerostat.kit.errors import BadRequest, Forbidden
 from aerostat.kit.http.route import Reply, Request, Routes
@@ -254,6 +256,16 @@ async def update(nova: Nova, req: Request[ServerUpdateBody]) -> dict[str, Any]:
         values["access_ip_v6"] = address_of(body.access_ip_v6, "accessIPv6", 6)
     if (disk_config := disk_config_of(body.disk_config)) is not None:
         values["requested"] = {**server.requested, "disk_config": disk_config}
+    if not isinstance(body.pinned_zone, UnsetType):
+        if body.pinned_zone not in (None, server.availability_zone):
+            raise BadRequest(
+                f"The server is not in availability zone {body.pinned_zone}.",
+                field="pinned_availability_zone",
+            )
+        values["requested"] = {
+            **values.get("requested", server.requested),
+            "zone": body.pinned_zone,
+        }
     if "name" in values and not values["name"].strip():
         _blank("name")
     server = await servers.change(nova, req.ctx, server.uuid, **values)

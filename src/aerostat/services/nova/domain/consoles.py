@@ -41,8 +41,8 @@ async def open_vnc(nova: Nova, server: Server, kind: str) -> str:
         tx.run(insert(t.console_tokens).values(**values, expires_at=expires_at))
 
     await nova.db.write(write)
-    path = urlencode({"path": f"?{urlencode({'token': token})}"})
-    return f"{nova.config.novncproxy_base_url}?{path}"
+    query = {"path": f"?{urlencode({'token': token})}", "autoconnect": "true"}
+    return f"{nova.config.novncproxy_base_url}?{urlencode(query)}"
 
 
 async def connect(nova: Nova, token: str) -> VncAddress:

@@ -39,10 +39,10 @@ async def set_limits(
     def write(tx: Tx) -> dict[str, int]:
         used = quotas.usage(tx, project_id)
         for name, limit in wanted.items():
-            if not force and 0 <= limit < used[name]:
+            if not force and 0 <= limit < used.get(name, 0):
                 raise BadRequest(
                     f"Quota limit {limit} for {name} must be greater than or equal to already "
-                    f"used and reserved {used[name]}.",
+                    f"used and reserved {used.get(name, 0)}.",
                     field=name,
                 )
         quotas.set_limits(tx, project_id, wanted)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from aerostat.kit.http.schema import Body, since, until
 
@@ -83,6 +83,9 @@ class ServerUpdate(Body):
     disk_config: str | None = field(name="OS-DCF:diskConfig", default=None)
     description: Annotated[Annotated[str, Meta(max_length=255)] | None, since("2.19")] = None
     hostname: Annotated[str | None, since("2.90")] = None
+    pinned_zone: Annotated[str | UnsetType | None, since("2.104")] = field(
+        name="pinned_availability_zone", default=UNSET
+    )
 
 
 class ServerUpdateBody(Body):

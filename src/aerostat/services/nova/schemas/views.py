@@ -9,6 +9,9 @@ from aerostat.kit.clock import iso
 from aerostat.kit.http.microversion import Shown
 from aerostat.services.nova.model.server import POWER_NUMBERS, Server
 
+PROGRESSING = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE")
+"""The states in which `progress` is shown. Source: compute api-ref, "Show Server Details"."""
+
 
 class Around(Struct):
     """What a view needs beside the row: by server id, read once for a whole page.
@@ -105,7 +108,6 @@ def detail(server: Server, around: Around) -> dict[str, Any]:
         "accessIPv6": server.access_ip_v6 or "",
         "links": links(around.base, "servers", server.uuid),
         "OS-DCF:diskConfig": server.requested.get("disk_config") or "MANUAL",
-        "progress": 0,
         "OS-EXT-AZ:availability_zone": server.availability_zone or "",
         "config_drive": "True" if server.config_drive else "",
         "key_name": server.key_name,
@@ -123,6 +125,8 @@ def detail(server: Server, around: Around) -> dict[str, Any]:
         "pinned_availability_zone": server.requested.get("zone"),
         "scheduler_hints": server.requested.get("hints") or {},
     }
+    if doc["status"] in PROGRESSING:
+        doc["progress"] = 0
     if around.whole:
         doc["server_groups"] = [server.group_id] if server.group_id else []
     if groups := around.security_groups.get(server.uuid):
