@@ -36,6 +36,17 @@ def is_defined(conn: Any, server_id: str) -> bool:
     return _lookup(conn, server_id) is not None
 
 
+def free_name(conn: Any, name: str, server_id: str) -> str:
+    """Return a guest's name for libvirt: another cloud on this host may have given it away."""
+    try:
+        holder = conn.lookupByName(name).UUIDString()
+    except libvirt.libvirtError as why:
+        if why.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+        return name
+    return name if holder == server_id else f"{name}-{server_id[:8]}"
+
+
 def define_and_start(conn: Any, xml: str) -> None:
     """Let the domain exist and run."""
     dom = conn.defineXML(xml)

@@ -97,6 +97,8 @@ class LibvirtDriver:
         began = self._clock.monotonic()
         paths.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         paths.spawning.touch()
+        name = await self._conn.run(domains.free_name, spec.instance_name, spec.server_id)
+        spec = msgspec.structs.replace(spec, instance_name=name)
         disks = await prepare(spec, paths, self._cache)
         xml = domain_xml(spec, paths, disks, await self.choice(), self._paths.state)
         write_whole(paths.libvirt_xml, xml.encode())
