@@ -122,5 +122,19 @@ class Network(Protocol):
         """Return the security group names of many servers at once."""
         ...
 
+    async def add_security_group(self, *, server_id: str, project_id: str, name: str) -> None:
+        """Put every port of the server into a group, by name or id.
+
+        Raises: NotFound (no such group), Conflict (several of that name, no port).
+        """
+        ...
+
+    async def remove_security_group(self, *, server_id: str, project_id: str, name: str) -> None:
+        """Take every port of the server out of a group.
+
+        Raises: NotFound (no such group, or no port is in it), Conflict (several of that name).
+        """
+        ...
+
 
 network: Endpoint[Network] = Endpoint("neutron", Network)

@@ -5,7 +5,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Unavailable
 from aerostat.kit.ids import request_id
 from aerostat.services.neutron.agent.endpoint import network_host
-from aerostat.services.neutron.domain import notices, server_views, servers
+from aerostat.services.neutron.domain import notices, server_groups, server_views, servers
 from aerostat.services.neutron.domain.control import Control, system_call
 from aerostat.services.neutron.runtime import Call, NeutronService
 
@@ -84,3 +84,13 @@ class NetworkProvider:
     async def security_groups(self, *, server_ids: list[str]) -> dict[str, list[str]]:
         """Return the security group names of many servers at once."""
         return await self._db.read(server_views.group_names, server_ids)
+
+    async def add_security_group(self, *, server_id: str, project_id: str, name: str) -> None:
+        """Put every port of the server into a group."""
+        call = system_call(self._neutron)
+        await self._db.write(server_groups.add, call, server_id, project_id, name)
+
+    async def remove_security_group(self, *, server_id: str, project_id: str, name: str) -> None:
+        """Take every port of the server out of a group."""
+        call = system_call(self._neutron)
+        await self._db.write(server_groups.remove, call, server_id, project_id, name)

@@ -36,6 +36,7 @@ SERVERS_UPDATE = _rule("servers:update", MEMBER)
 SERVERS_DELETE = _rule("servers:delete", MEMBER)
 SERVERS_START = _rule("servers:start", MEMBER)
 SERVERS_STOP = _rule("servers:stop", MEMBER)
+SERVERS_REBUILD = _rule("servers:rebuild", MEMBER)
 SERVERS_REBOOT = _rule("servers:reboot", MEMBER)
 PAUSE = _rule("os-pause-server:pause", MEMBER)
 UNPAUSE = _rule("os-pause-server:unpause", MEMBER)
@@ -59,6 +60,12 @@ TAGS = {
 IPS = {verb: _rule(f"ips:{verb}", READER) for verb in ("index", "show")}
 INTERFACES = {verb: _rule(f"os-attach-interfaces:{verb}", READER) for verb in ("list", "show")}
 SECURITY_GROUPS = _rule("os-security-groups:list", READER)
+SECURITY_GROUP_ADD = _rule("os-security-groups:add", MEMBER)
+SECURITY_GROUP_REMOVE = _rule("os-security-groups:remove", MEMBER)
+HOSTS = {
+    verb: _rule(f"os-hosts:{verb}", ADMINS)
+    for verb in ("list", "show", "update", "start", "shutdown", "reboot")
+}
 ACTIONS_LIST = _rule("os-instance-actions:list", READER)
 ACTIONS_SHOW = _rule("os-instance-actions:show", READER)
 ACTIONS_EVENTS = _rule("os-instance-actions:events", ADMINS)

@@ -13,6 +13,7 @@ from aerostat.services.nova.api import (
     flavors,
     hosts,
     keypairs,
+    os_hosts,
     quotas,
     root,
     server_actions,
@@ -20,7 +21,7 @@ from aerostat.services.nova.api import (
     server_parts,
     servers,
 )
-from aerostat.services.nova.sagas import server_create, server_delete, server_power
+from aerostat.services.nova.sagas import server_create, server_delete, server_power, server_rebuild
 from aerostat.services.nova.versions import VERSIONS
 
 NOUNS = (
@@ -31,6 +32,7 @@ NOUNS = (
     flavors.routes,
     keypairs.routes,
     hosts.routes,
+    os_hosts.routes,
     quotas.routes,
     aggregates.routes,
     server_groups.routes,
@@ -49,6 +51,7 @@ spec: ApiSpec = ApiSpec(
 SAGAS: list[Saga[Any]] = [
     server_create.saga,
     server_delete.saga,
+    server_rebuild.saga,
     *server_power.SAGAS.values(),
 ]
 

@@ -88,6 +88,21 @@ def _update_as_once(item: dict[str, Any]) -> None:
             address.pop("OS-EXT-IPS-MAC:mac_addr", None)
 
 
+def _rebuilt_as_once(item: dict[str, Any]) -> None:
+    if "adminPass" in item:
+        key_name = item.get("key_name")
+        _update_as_once(item)
+        item["key_name"] = key_name
+
+
+def _rebuilt_without(name: str) -> Callable[[dict[str, Any]], None]:
+    def drop(item: dict[str, Any]) -> None:
+        if "adminPass" in item:
+            item.pop(name, None)
+
+    return drop
+
+
 def _older(root: str, *names: str) -> Change:
     """Return a change that shows `names` as older versions did."""
 
@@ -242,6 +257,21 @@ CHANGES = [
     ),
     _change("2.75", "Flavors swap", F, response=each("flavors", "flavor", _swap_as_text)),
     _change("2.75", "Whole servers", "server_update", response=each("", "server", _update_as_once)),
+    _change(
+        "2.75", "Whole servers", "server_rebuild", response=each("", "server", _rebuilt_as_once)
+    ),
+    _change(
+        "2.57",
+        "Rebuild with user data",
+        "server_rebuild",
+        response=each("", "server", _rebuilt_without("user_data")),
+    ),
+    _change(
+        "2.54",
+        "Rebuild with a key",
+        "server_rebuild",
+        response=each("", "server", _rebuilt_without("key_name")),
+    ),
     _change(
         "2.75",
         "Empty lists of servers",

@@ -178,7 +178,7 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
     aim |= {"project_id": row.project_id, "tenant_id": row.project_id}
     authorize(call, "update_port", aim, _given(values, set(values)))
     fixed, groups = values.pop("fixed_ips", None), values.pop("security_groups", None)
-    before = _groups_of(tx, row.id)
+    before = groups_of(tx, row.id)
     change = {COLUMNS.get(name, name): value for name, value in values.items()}
     whole = {**row._asdict(), **change}
     if change.get("mac_address", row.mac_address) != row.mac_address:
@@ -200,7 +200,7 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
     notices.changed(tx, call, [row.network_id], told | {row.host})
 
 
-def _groups_of(tx: Tx, key: str) -> list[str]:
+def groups_of(tx: Tx, key: str) -> list[str]:
     c = t.port_groups.c
     return [row[0] for row in tx.all(select(c.group_id).where(c.port_id == key))]
 
@@ -246,7 +246,7 @@ def delete(tx: Tx, call: Call, row: Any) -> None:
             f"Port {row.id} cannot be deleted directly via the port API: "
             f"has device owner {row.device_owner}.",
         )
-    groups = notices.group_hosts(tx, _groups_of(tx, row.id))
+    groups = notices.group_hosts(tx, groups_of(tx, row.id))
     routers = _router_hosts(tx, row.id)
     drop(tx, row.id)
     notices.changed(tx, call, [row.network_id], groups | routers | {row.host})

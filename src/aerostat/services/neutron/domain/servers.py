@@ -209,7 +209,7 @@ def of_server(tx: Tx, server_id: str) -> Any:
 def release(tx: Tx, call: Call, server_id: str) -> None:
     """Delete the ports made for a server and let go of the adopted ones."""
     for port in of_server(tx, server_id):
-        told = notices.group_hosts(tx, ports._groups_of(tx, port.id)) | {port.host}
+        told = notices.group_hosts(tx, ports.groups_of(tx, port.id)) | {port.host}
         told |= ports._router_hosts(tx, port.id)
         if port.adopted:
             free = {"device_id": "", "device_owner": "", "adopted": False, "place": 0, "tag": None}

@@ -7,7 +7,8 @@ from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.nova import policies
-from aerostat.services.nova.domain import actions, consoles, servers
+from aerostat.services.nova.api.rebuilding import rebuild
+from aerostat.services.nova.domain import actions, consoles, parts, servers
 from aerostat.services.nova.model.server import Server, VmState
 from aerostat.services.nova.runtime import Nova
 from aerostat.services.nova.schemas.servers import RemoteConsole
@@ -83,6 +84,27 @@ async def _vnc(
     return Reply({"console": {"type": kind, "url": url}}, status=200)
 
 
+def _group_name(arguments: Any) -> str:
+    name = arguments.get("name") if isinstance(arguments, dict) else None
+    if not isinstance(name, str) or not name:
+        raise BadRequest("Missing parameter name: 'name' is a required property", field="name")
+    return name
+
+
+async def _add_security_group(
+    nova: Nova, _req: Request[dict[str, Any]], server: Server, arguments: Any
+) -> Reply | None:
+    await parts.add_security_group(nova, server, _group_name(arguments))
+    return None
+
+
+async def _remove_security_group(
+    nova: Nova, _req: Request[dict[str, Any]], server: Server, arguments: Any
+) -> Reply | None:
+    await parts.remove_security_group(nova, server, _group_name(arguments))
+    return None
+
+
 ACTIONS: dict[str, tuple[Rule, Act]] = {
     "os-start": (policies.SERVERS_START, _power("start")),
     "os-stop": (policies.SERVERS_STOP, _power("stop")),
@@ -93,13 +115,23 @@ ACTIONS: dict[str, tuple[Rule, Act]] = {
     "resume": (policies.RESUME, _power("resume")),
     "lock": (policies.LOCK, _lock),
     "unlock": (policies.UNLOCK, _unlock),
+    "rebuild": (policies.SERVERS_REBUILD, rebuild),
+    "addSecurityGroup": (policies.SECURITY_GROUP_ADD, _add_security_group),
+    "removeSecurityGroup": (policies.SECURITY_GROUP_REMOVE, _remove_security_group),
     "os-getConsoleOutput": (policies.CONSOLE_OUTPUT, _console_output),
     "os-getVNCConsole": (policies.REMOTE_CONSOLES, _vnc),
     "os-resetState": (policies.RESET_STATE, _reset_state),
 }
 
 
-@routes.post("/servers/{server_id}/action", policy=None, body=dict[str, Any], status=202)
+@routes.post(
+    "/servers/{server_id}/action",
+    policy=None,
+    body=dict[str, Any],
+    status=202,
+    tags=("server", "server_show", "server_rebuild"),
+    max_body=1 << 20,
+)
 async def act(nova: Nova, req: Request[dict[str, Any]]) -> Reply | None:
     """Do something to a server."""
     if len(req.body) != 1:

@@ -1,17 +1,21 @@
 """/servers: list, detail, create, show, update, delete."""
 
-import base64
-import binascii
-from ipaddress import ip_address
 from typing import Any
 
 from msgspec import UnsetType
 
 from aerostat.contracts.network import RequestedNetwork
-from aerostat.kit.errors import BadRequest, Forbidden
+from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.kit.http.schema import parse_bool
 from aerostat.services.nova import policies
+from aerostat.services.nova.api.attributes import (
+    address_of,
+    blank,
+    disk_config_of,
+    personality_of,
+    user_data_of,
+)
 from aerostat.services.nova.api.paging import page_links
 from aerostat.services.nova.api.queries import server_query
 from aerostat.services.nova.api.reading import around, base_of
@@ -87,15 +91,15 @@ def _spec(req: Request[ServerCreateBody]) -> ServerSpec:
             field="block_device_mapping_v2",
         )
     return ServerSpec(
-        name=body.name.strip() or _blank("name"),
+        name=body.name.strip() or blank("name"),
         flavor_ref=str(body.flavor).rsplit("/", 1)[-1],
         image_ref=(body.image or "").rsplit("/", 1)[-1] or None,
         networks=_networks(body),
         security_groups=list(dict.fromkeys(g.name for g in body.security_groups)),
         key_name=body.key_name,
-        user_data=_user_data(body.user_data),
+        user_data=user_data_of(body.user_data),
         metadata=body.metadata,
-        personality=_personality(body),
+        personality=personality_of(body.personality),
         config_drive=parse_bool(body.config_drive or False, "config_drive"),
         zone=zone,
         host=host,
@@ -109,37 +113,6 @@ def _spec(req: Request[ServerCreateBody]) -> ServerSpec:
         access_ip_v6=address_of(body.access_ip_v6, "accessIPv6", 6),
         disk_config=disk_config_of(body.disk_config) or "MANUAL",
     )
-
-
-def address_of(given: str | None, field: str, version: int) -> str | None:
-    """Return an address as it is stored, None if none is given. Raises: BadRequest."""
-    if not given:
-        return given
-    try:
-        found = ip_address(given)
-    except ValueError:
-        found = None
-    if found is None or found.version != version:
-        raise BadRequest(
-            f"Invalid input for field/attribute {field}. Value: {given}. It is no IPv{version} "
-            "address.",
-            field=field,
-        )
-    return str(found)
-
-
-def disk_config_of(given: str | None) -> str | None:
-    """Return how the disk is partitioned. Raises: BadRequest."""
-    if given not in (None, "AUTO", "MANUAL"):
-        raise BadRequest(
-            "Invalid input for field/attribute OS-DCF:diskConfig. It is AUTO or MANUAL.",
-            field="OS-DCF:diskConfig",
-        )
-    return given
-
-
-def _blank(field: str) -> str:
-    raise BadRequest(f"Invalid input for field/attribute {field}. It is blank.", field=field)
 
 
 def _zone_and_host(
@@ -200,35 +173,6 @@ def _networks(body: ServerCreate) -> list[RequestedNetwork] | None:
     return [RequestedNetwork(n.uuid, n.port, n.fixed_ip, n.tag) for n in body.networks]
 
 
-def _user_data(text: str | None) -> str | None:
-    if text is None:
-        return None
-    if len(text) > 65535:
-        raise BadRequest("User data is too large: 65535 characters at most.", field="user_data")
-    try:
-        base64.b64decode(text, validate=True)
-    except binascii.Error as why:
-        raise BadRequest(
-            "Invalid input for field/attribute user_data. It is not base64.", field="user_data"
-        ) from why
-    return text
-
-
-def _personality(body: ServerCreate) -> list[dict[str, str]]:
-    out = []
-    for file in body.personality or ():
-        try:
-            base64.b64decode(file.contents, validate=True)
-        except binascii.Error as why:
-            raise BadRequest(
-                f"Personality content for {file.path} cannot be decoded", field="personality"
-            ) from why
-        if len(file.path) > 255 or len(file.contents) > 10240 * 4 // 3 + 4:
-            raise Forbidden("Personality file limits exceeded", field="personality")
-        out.append({"path": file.path, "contents": file.contents})
-    return out
-
-
 @routes.get("/servers/{server_id}", policy=None, tags=("server", "server_show"))
 async def show(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """Show a server."""
@@ -267,7 +211,7 @@ async def update(nova: Nova, req: Request[ServerUpdateBody]) -> dict[str, Any]:
             "zone": body.pinned_zone,
         }
     if "name" in values and not values["name"].strip():
-        _blank("name")
+        blank("name")
     server = await servers.change(nova, req.ctx, server.uuid, **values)
     return {"server": detail(server, await around(nova, req, [server]))}
 

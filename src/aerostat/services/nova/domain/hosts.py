@@ -44,6 +44,17 @@ async def servers_on(nova: Nova, host: str) -> list[dict[str, str]]:
     return [{"uuid": s.uuid, "name": s.name} for s in found]
 
 
+async def usage_by_project(nova: Nova, host: str) -> dict[str, list[int]]:
+    """Return vcpus, MiB of memory and GiB of disk by project, of the servers on a host."""
+    out: dict[str, list[int]] = {}
+    for s in await nova.db.read(servers.on_host, host):
+        sums = out.setdefault(s.project_id, [0, 0, 0])
+        disk_gb = s.flavor["root_gb"] + s.flavor["ephemeral_gb"]
+        for i, amount in enumerate((s.vcpus, s.ram_mib, disk_gb)):
+            sums[i] += amount
+    return out
+
+
 def uptime(host: Host, now: float) -> str | None:
     """Return for how long a host has been up, as uptime(1) words it; None if it did not say."""
     if not host.facts.booted_at:

@@ -52,6 +52,20 @@ async def set_tags(nova: Nova, ctx: Context, server: Server, wanted: list[str]) 
     return unique
 
 
+async def add_security_group(nova: Nova, server: Server, name: str) -> None:
+    """Put every port of the server into a group. Raises: NotFound, Conflict (no ports)."""
+    await nova.network.add_security_group(
+        server_id=server.uuid, project_id=server.project_id, name=name
+    )
+
+
+async def remove_security_group(nova: Nova, server: Server, name: str) -> None:
+    """Take every port of the server out of a group. Raises: NotFound (group, not in it)."""
+    await nova.network.remove_security_group(
+        server_id=server.uuid, project_id=server.project_id, name=name
+    )
+
+
 def interface(port: BoundPort) -> dict[str, Any]:
     """Return a port as os-interface shows it."""
     return {

@@ -53,7 +53,7 @@ class _Plan(Struct, frozen=True):
 
     spec: ServerSpec
     flavor: Flavor
-    image: ImageFacts | None
+    image: ImageFacts
     networks: list[RequestedNetwork]
 
 
@@ -62,10 +62,9 @@ async def create(nova: Nova, ctx: Context, spec: ServerSpec) -> list[Server]:
 
     Raises: BadRequest (flavor, image, network, key, zone), QuotaExceeded, Conflict.
     """
-    image = await _image(nova, ctx, spec)
+    image = await image_of(nova, ctx, spec.image_ref)
     flavor = await _flavor(nova, ctx, spec.flavor_ref)
-    if image is not None:
-        check_fit(image, flavor)
+    check_fit(image, flavor)
     requested = await _networks(nova, ctx, spec)
     return await nova.db.write(_insert, nova, ctx, _Plan(spec, flavor, image, requested))
 
@@ -83,12 +82,13 @@ async def _networks(nova: Nova, ctx: Context, spec: ServerSpec) -> list[Requeste
         raise BadRequest(why.message, field="networks") from why
 
 
-async def _image(nova: Nova, ctx: Context, spec: ServerSpec) -> ImageFacts | None:
-    if not spec.image_ref:
+async def image_of(nova: Nova, ctx: Context, image_ref: str | None) -> ImageFacts:
+    """Return an image to build from. Raises: BadRequest (none, unknown, not active)."""
+    if not image_ref:
         raise BadRequest("Invalid imageRef provided.", field="imageRef")
     try:
         image = await nova.image.get(
-            image_id=spec.image_ref, project_id=ctx.project_id, is_admin=ctx.is_admin
+            image_id=image_ref, project_id=ctx.project_id, is_admin=ctx.is_admin
         )
     except NotFound as why:
         raise BadRequest("Can not find requested image", field="imageRef") from why
@@ -134,7 +134,7 @@ def _insert(tx: Tx, nova: Nova, ctx: Context, plan: _Plan) -> list[Server]:
     count = quotas.check_servers(tx, ctx, spec.max_count, flavor.vcpus, flavor.ram_mib)
     quotas.check_items(tx, ctx, "metadata_items", len(spec.metadata))
     quotas.check_items(tx, ctx, "injected_files", len(spec.personality))
-    key = _key(tx, ctx, spec.key_name)
+    key = key_of(tx, ctx, spec.key_name)
     _check_zone(tx, nova, spec)
     group_id = _group(tx, ctx, spec.hints, count)
     now, reservation = nova.clock.now(), "r-" + nova.ids().replace("-", "")[:8]
@@ -177,8 +177,8 @@ def _row(ctx: Context, plan: _Plan, now: float) -> Server:
         vcpus=flavor.vcpus,
         ram_mib=flavor.ram_mib,
         flavor=structs.asdict(flavor),
-        image_id=image.id if image else None,
-        image=structs.asdict(image) if image else None,
+        image_id=image.id,
+        image=structs.asdict(image),
         key_name=spec.key_name,
         key_data=None,
         user_data=spec.user_data,
@@ -215,7 +215,8 @@ def _requested(plan: _Plan) -> dict[str, Any]:
     }
 
 
-def _key(tx: Tx, ctx: Context, name: str | None) -> str | None:
+def key_of(tx: Tx, ctx: Context, name: str | None) -> str | None:
+    """Return the public key of that name, None for none. Raises: BadRequest."""
     if name is None:
         return None
     try:

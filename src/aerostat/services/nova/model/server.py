@@ -38,6 +38,7 @@ class TaskState(StrEnum):
     UNPAUSING = "unpausing"
     SUSPENDING = "suspending"
     RESUMING = "resuming"
+    REBUILDING = "rebuilding"
     DELETING = "deleting"
 
 
@@ -71,6 +72,9 @@ STATUS: dict[str, str] = {
 }
 
 _BUSY: dict[tuple[str, str | None], str] = {
+    (VmState.ACTIVE, TaskState.REBUILDING): "REBUILD",
+    (VmState.STOPPED, TaskState.REBUILDING): "REBUILD",
+    (VmState.ERROR, TaskState.REBUILDING): "REBUILD",
     (VmState.ACTIVE, TaskState.REBOOTING): "REBOOT",
     (VmState.STOPPED, TaskState.REBOOTING): "REBOOT",
     (VmState.ACTIVE, TaskState.REBOOTING_HARD): "HARD_REBOOT",

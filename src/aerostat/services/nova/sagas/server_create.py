@@ -106,7 +106,7 @@ def networked(tx: Tx, run: Run[Params], _ports: list[BoundPort]) -> None:
 async def block_device_mapping(nova: Nova, run: Run[Params]) -> GuestImage | None:
     """Find what the root disk is made of: the image, its kernel and ramdisk; only reads."""
     server = await _server(nova, run)
-    return await _image(nova, server.image_id, server.project_id, run.ctx.is_admin)
+    return await image_of(nova, server.image_id, server.project_id, run.ctx.is_admin)
 
 
 @block_device_mapping.record
@@ -119,8 +119,8 @@ def mapped(tx: Tx, run: Run[Params], _image: GuestImage | None) -> None:
 async def spawning(nova: Nova, run: Run[Params]) -> None:
     """Start the guest; a guest that runs already is left as it is."""
     server = await _server(nova, run)
-    image = await _with_tickets(nova, run[block_device_mapping])
-    spec = _guest(nova, server, run[networking], image)
+    image = await with_tickets(nova, run[block_device_mapping])
+    spec = guest_of(nova, server, run[networking], image)
     host = host_of(nova, run[scheduling].host, nova.config.build_timeout_s)
     await host.spawn(spec=spec)
 
@@ -174,9 +174,10 @@ def _now(run: Run[Params]) -> float:
     return max(e.finished_at or e.started_at for e in events)
 
 
-def _guest(
+def guest_of(
     nova: Nova, server: Server, ports: list[BoundPort], image: GuestImage | None
 ) -> GuestSpec:
+    """Return what the host has to know to run the server."""
     f = server.flavor
     return GuestSpec(
         server_id=server.uuid,
@@ -200,7 +201,7 @@ def _guest(
     )
 
 
-async def _image(
+async def image_of(
     nova: Nova, image_id: str | None, project_id: str, is_admin: bool
 ) -> GuestImage | None:
     """Return what the host needs of an image that the user may see, and of those it names."""
@@ -214,18 +215,18 @@ async def _image(
         path="",
         hash_algo=facts.hash_algo,
         hash_value=facts.hash_value,
-        kernel=await _image(nova, facts.properties.get("kernel_id"), project_id, is_admin),
-        ramdisk=await _image(nova, facts.properties.get("ramdisk_id"), project_id, is_admin),
+        kernel=await image_of(nova, facts.properties.get("kernel_id"), project_id, is_admin),
+        ramdisk=await image_of(nova, facts.properties.get("ramdisk_id"), project_id, is_admin),
     )
 
 
-async def _with_tickets(nova: Nova, image: GuestImage | None) -> GuestImage | None:
+async def with_tickets(nova: Nova, image: GuestImage | None) -> GuestImage | None:
     """Return the image with paths that open its data; they are good for some minutes only."""
     if image is None:
         return None
     return structs.replace(
         image,
         path=await nova.image.download_path(image_id=image.id),
-        kernel=await _with_tickets(nova, image.kernel),
-        ramdisk=await _with_tickets(nova, image.ramdisk),
+        kernel=await with_tickets(nova, image.kernel),
+        ramdisk=await with_tickets(nova, image.ramdisk),
     )

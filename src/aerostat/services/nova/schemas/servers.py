@@ -94,6 +94,25 @@ class ServerUpdateBody(Body):
     server: ServerUpdate
 
 
+class ServerRebuild(Body, kw_only=True):
+    """The rebuild action."""
+
+    image: str = field(name="imageRef")
+    name: Name | None = None
+    metadata: Metadata | None = None
+    admin_pass: str | None = field(name="adminPass", default=None)
+    access_ip_v4: str | None = field(name="accessIPv4", default=None)
+    access_ip_v6: str | None = field(name="accessIPv6", default=None)
+    disk_config: str | None = field(name="OS-DCF:diskConfig", default=None)
+    preserve_ephemeral: bool | str = False
+    personality: Annotated[list[PersonalityBody] | None, until("2.56")] = None
+    description: Annotated[Annotated[str, Meta(max_length=255)] | None, since("2.19")] = None
+    key_name: Annotated[str | UnsetType | None, since("2.54")] = UNSET
+    user_data: Annotated[str | UnsetType | None, since("2.57")] = UNSET
+    trusted_image_certificates: Annotated[list[str] | None, since("2.63")] = None
+    hostname: Annotated[str | None, since("2.90")] = None
+
+
 class MetadataBody(Body):
     """PUT and POST /servers/{id}/metadata."""
 
