@@ -8,7 +8,6 @@ import pytest
 from tests.sim.test_server_sagas import create, prepare, status
 from tests.whole_cloud import User, WholeCloud
 
-
 MARS = {"server": {"pinned_availability_zone": "mars"}}
 
 
@@ -135,7 +134,6 @@ async def test_security_groups_of_a_server(cloud: WholeCloud) -> None:
     group = {"security_group": {"name": "web"}}
     assert (await admin.post("neutron", "/v2.0/security-groups", group)).status_code == 201
     url = f"/servers/{server_id}/action"
-    web = {"name": "web"}
     for action, code in (("add", 202), ("add", 202), ("remove", 202), ("remove", 404)):
         await ask(
             admin, "2.1", "POST", url, {f"{action}SecurityGroup": {"name": "web"}}, status=code
