@@ -33,6 +33,7 @@ def ensure_libvirtd(state_dir: Path) -> str:
     virtlogd and libvirtd become daemons of their own: they and the guests outlive this process.
     Raises: Unavailable.
     """
+    _open_kvm_device()
     if answers(SYSTEM_URI):
         return SYSTEM_URI
     _check_installed()
@@ -40,7 +41,6 @@ def ensure_libvirtd(state_dir: Path) -> str:
     conf.parent.mkdir(parents=True, exist_ok=True)
     conf.write_text(CONF)
     began = time.monotonic()
-    _open_kvm_device()
     # Each exits badly when another copy holds its pid file: then that copy will answer.
     _spawn("virtlogd", "-d")
     output = _spawn("libvirtd", "-d", "-f", str(conf))
@@ -67,10 +67,13 @@ def _open_kvm_device() -> None:
     Without it QEMU's user cannot run KVM guests; worse, libvirt then finds its cached
     capabilities outdated at each call and probes QEMU anew for seconds, TCG guests included.
     """
-    if not KVM_DEVICE.exists() or KVM_DEVICE.stat().st_mode & 0o060:
+    if not KVM_DEVICE.exists():
         return
     try:
-        os.chown(KVM_DEVICE, 0, grp.getgrnam("kvm").gr_gid)
+        group, now = grp.getgrnam("kvm").gr_gid, KVM_DEVICE.stat()
+        if now.st_mode & 0o006 == 0o006 or (now.st_gid == group and now.st_mode & 0o060 == 0o060):
+            return
+        os.chown(KVM_DEVICE, 0, group)
         KVM_DEVICE.chmod(0o660)
     except (KeyError, OSError) as why:
         log.warning("kvm_device.closed", reason=str(why))
