@@ -18,6 +18,7 @@ SYSTEM_URI = "qemu:///system"
 START_TIMEOUT_S = 60.0
 POLL_S = 0.05
 KVM_DEVICE = Path("/dev/kvm")
+QEMU_USER = "libvirt-qemu"
 CONF = """# Written by aerostat: no polkit, no TCP; only root may speak to it.
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -33,6 +34,7 @@ def ensure_libvirtd(state_dir: Path) -> str:
     virtlogd and libvirtd become daemons of their own: they and the guests outlive this process.
     Raises: Unavailable.
     """
+    _open_kvm_device()
     _open_kvm_device()
     if answers(SYSTEM_URI):
         return SYSTEM_URI
@@ -62,29 +64,38 @@ def answers(uri: str) -> bool:
 
 
 def _open_kvm_device() -> None:
-    """Give /dev/kvm the owner and mode that udev gives it, where no udev did.
+    """Let QEMU's user open /dev/kvm, as udev does where there is one.
 
     Without it QEMU's user cannot run KVM guests; worse, libvirt then finds its cached
     capabilities outdated at each call and probes QEMU anew for seconds, TCG guests included.
     """
-    if not KVM_DEVICE.exists():
-        return
     try:
-        group, now = grp.getgrnam("kvm").gr_gid, KVM_DEVICE.stat()
-        if now.st_mode & 0o006 == 0o006 or (now.st_gid == group and now.st_mode & 0o060 == 0o060):
+        found = KVM_DEVICE.stat()
+        if _may_open(found):
             return
-        os.chown(KVM_DEVICE, 0, group)
-        KVM_DEVICE.chmod(0o660)
+        if found.st_gid == 0:
+            os.chown(KVM_DEVICE, 0, grp.getgrnam("kvm").gr_gid)
+            KVM_DEVICE.chmod(0o660)
+        else:  # a container's node bears the host's group: it must stay usable out there
+            KVM_DEVICE.chmod(0o666)
+    except FileNotFoundError:
+        return
     except (KeyError, OSError) as why:
         log.warning("kvm_device.closed", reason=str(why))
+
+
+def _may_open(device: os.stat_result) -> bool:
+    groups = os.getgrouplist(QEMU_USER, pwd.getpwnam(QEMU_USER).pw_gid)
+    by_group = device.st_gid in groups and device.st_mode & 0o060 == 0o060
+    return by_group or device.st_mode & 0o006 == 0o006
 
 
 def _check_installed() -> None:
     missing = [name for name in ("virtlogd", "libvirtd") if not _program(name)]
     try:
-        pwd.getpwnam("libvirt-qemu")
+        pwd.getpwnam(QEMU_USER)
     except KeyError:
-        missing.append("user libvirt-qemu")
+        missing.append(f"user {QEMU_USER}")
     if missing:
         message = "libvirt is not installed: apt-get install libvirt-daemon-system"
         raise Unavailable(message, detail=f"missing: {missing}")
