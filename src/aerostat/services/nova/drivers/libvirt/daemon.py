@@ -35,7 +35,6 @@ def ensure_libvirtd(state_dir: Path) -> str:
     Raises: Unavailable.
     """
     _open_kvm_device()
-    _open_kvm_device()
     if answers(SYSTEM_URI):
         return SYSTEM_URI
     _check_installed()
