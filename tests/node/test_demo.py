@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(600)]
 
-PORT_OFFSET = "21000"
+PORT_OFFSET = "21300"
 
 
 class Installation:
