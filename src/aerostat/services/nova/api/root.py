@@ -48,6 +48,8 @@ EXTENSIONS = (
     "os-flavor-access",
     "os-flavor-extra-specs",
     "os-flavor-manage",
+    "os-consoles",
+    "os-hosts",
     "os-hypervisors",
     "os-instance-actions",
     "os-keypairs",
@@ -55,7 +57,10 @@ EXTENSIONS = (
     "os-pause-server",
     "os-quota-sets",
     "os-remote-consoles",
+    "os-security-groups",
+    "os-server-external-events",
     "os-server-groups",
+    "os-server-password",
     "os-server-tags",
     "os-services",
     "os-simple-tenant-usage",
@@ -68,7 +73,7 @@ EXTENSIONS = (
 def _extension(alias: str) -> dict[str, Any]:
     return {
         "alias": alias,
-        "name": alias,
+        "name": alias.removeprefix("os-").replace("-", " ").title().replace(" ", ""),
         "description": f"{alias} of the compute API.",
         "links": [],
         "namespace": "http://docs.openstack.org/compute/ext/fake_xml",

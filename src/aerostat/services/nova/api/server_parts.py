@@ -172,6 +172,19 @@ async def interface(nova: Nova, req: Request[None]) -> dict[str, Any]:
     raise NotFound(f"Port {req.path['port_id']} is not attached to {server.uuid}")
 
 
+@routes.get(URL + "/os-server-password", policy=None)
+async def password(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """Show the password that the guest sent, encrypted; guests send none here yet."""
+    await _server(nova, req, policies.PASSWORD_SHOW)
+    return {"password": ""}
+
+
+@routes.delete(URL + "/os-server-password", policy=None)
+async def clear_password(nova: Nova, req: Request[None]) -> None:
+    """Forget the password that the guest sent."""
+    await _server(nova, req, policies.PASSWORD_CLEAR)
+
+
 @routes.get(URL + "/os-security-groups", policy=None)
 async def security_groups(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """List the names of a server's security groups."""

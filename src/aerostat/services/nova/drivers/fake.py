@@ -166,7 +166,10 @@ class FakeDriver:
             self._set(server_id, new)
 
     def _boot(self, server_id: str) -> None:
-        self._consoles[server_id] = ["fake guest\n", f"{server_id} login: \n"]
+        self._consoles[server_id] = [
+            *(f"fake guest: {n}\n" for n in range(12)),
+            f"{server_id} login: \n",
+        ]
         self._set(server_id, PowerState.RUNNING)
 
     def _set(self, server_id: str, state: PowerState) -> None:
