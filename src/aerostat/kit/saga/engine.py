@@ -207,7 +207,13 @@ class Engine(Generic[S]):
                 left = record.deadline_at - self._clock.now()
                 if not why.retryable or left <= 0:
                     raise
-                log.info("saga.retry", step=step.name, reason=why.message, wait_s=wait)
+                log.info(
+                    "saga.retry",
+                    step=step.name,
+                    reason=why.message,
+                    detail=why.detail,
+                    wait_s=wait,
+                )
                 await asyncio.sleep(min(wait, left))
                 wait = min(wait * 2, RETRY_S[1])
 
