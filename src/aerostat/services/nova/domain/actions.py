@@ -52,7 +52,9 @@ async def console_output(nova: Nova, server: Server, lines: int | None) -> str:
     if server.host is None:
         raise Conflict(f"Instance {server.uuid} is not ready")
     host = compute_host.at(nova.bus, server.host, timeout_s=30)
-    return await host.console_output(server_id=server.uuid, lines=lines)
+    text = await host.console_output(server_id=server.uuid, lines=lines)
+    # As upstream counts: the end of the last line begins another, empty one.
+    return text if not lines else "\n".join(text.split("\n")[-lines:])
 
 
 async def history(nova: Nova, uuid: str) -> list[Record]:
