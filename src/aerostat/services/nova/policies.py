@@ -62,7 +62,6 @@ INTERFACES = {verb: _rule(f"os-attach-interfaces:{verb}", READER) for verb in ("
 SECURITY_GROUPS = _rule("os-security-groups:list", READER)
 SECURITY_GROUP_ADD = _rule("os-security-groups:add", MEMBER)
 SECURITY_GROUP_REMOVE = _rule("os-security-groups:remove", MEMBER)
-EXTERNAL_EVENTS = _rule("os-server-external-events:create", "role:service or " + ADMINS)
 PASSWORD_SHOW = _rule("os-server-password:show", READER)
 PASSWORD_CLEAR = _rule("os-server-password:clear", MEMBER)
 HOSTS = {

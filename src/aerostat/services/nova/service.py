@@ -10,7 +10,6 @@ from aerostat.kit.saga.saga import Saga
 from aerostat.services.nova import policies
 from aerostat.services.nova.api import (
     aggregates,
-    external_events,
     flavors,
     hosts,
     keypairs,
@@ -36,7 +35,6 @@ NOUNS = (
     os_hosts.routes,
     quotas.routes,
     aggregates.routes,
-    external_events.routes,
     server_groups.routes,
 )
 

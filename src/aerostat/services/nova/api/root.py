@@ -58,7 +58,6 @@ EXTENSIONS = (
     "os-quota-sets",
     "os-remote-consoles",
     "os-security-groups",
-    "os-server-external-events",
     "os-server-groups",
     "os-server-password",
     "os-server-tags",
