@@ -1,49 +1,21 @@
 """The whole promise: `demo` ends with a login, `down` leaves the guest, nothing is left at last."""
 
-import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.installation import Installation
 
 pytestmark = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(600)]
 
-PORT_OFFSET = "21300"
-
-
-class Installation:
-    """A cloud of its own, driven as a user drives it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._environment = {
-            **os.environ,
-            "AEROSTAT_STATE_DIR": str(folder),
-            "AEROSTAT_PORT_OFFSET": PORT_OFFSET,
-            "AEROSTAT_COMPUTE_DRIVER": "libvirt",
-            "HOME": str(folder / "home"),
-        }
-
-    def run(self, *words: str, code: int = 0) -> str:
-        """Run a command; return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "aerostat.cli", *words],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-        assert done.returncode == code, f"{words}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+PORT_OFFSET = 21300
 
 
 @pytest.fixture
 def cloud() -> Iterator[Installation]:
     folder = Path("/var/lib/aerostat-test-demo")
-    installation = Installation(folder)
+    installation = Installation(folder, PORT_OFFSET, "libvirt")
     installation.run("reset", "--yes")
     yield installation
     installation.run("reset", "--yes")
@@ -71,10 +43,10 @@ def test_demo(cloud: Installation) -> None:
     cloud.run("down")
     assert guest_answers(login), "a guest goes on without the cloud"
     cloud.run("up")
-    assert json.loads(cloud.run("status", "--json"))["guests"] == 1
+    assert cloud.json("status")["guests"] == 1
     assert guest_answers(login), "a guest goes on when the cloud comes back"
     assert "No differences" in cloud.run("doctor", "--audit")
 
     cloud.run("demo", "--clean")
-    assert json.loads(cloud.run("status", "--json"))["guests"] == 0
+    assert cloud.json("status")["guests"] == 0
     assert "0 guests, 0 guest directories" in cloud.run("doctor", "--audit")
