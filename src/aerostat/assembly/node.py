@@ -27,6 +27,8 @@ class Node:
         """Connect, announce the hosts, and take up what they were doing."""
         s = self._settings
         s.node_dir.mkdir(parents=True, exist_ok=True)
+        self.bus.connect(s.bus_path)
+        await self.bus.connected()
         for host in self._hosts():
             agent = ComputeAgent(host, self._driver(host), compute_control.at(self.bus))
             compute_host.serve(self.bus, agent, host)
@@ -35,8 +37,6 @@ class Node:
             self._compute.append(agent)
             self._network.append(network)
             await network.start()
-        self.bus.connect(s.bus_path)
-        await self.bus.connected()
         for agent in self._compute:
             await agent.open()
         log.info("node.ready", hosts=len(self._compute), driver=s.compute_driver)
