@@ -19,9 +19,6 @@ class Role(Protocol):
     async def stop(self) -> None: ...
 
 
-ROLES = ("control", "node")
-
-
 def make(role: str, settings: Settings) -> Role:
     """Return the role; importing it only here keeps the other one's libraries out."""
     if role == "control":
@@ -62,6 +59,7 @@ async def _run(roles: list[Role]) -> None:
         starting.cancel()
         return
     await starting
+    _settle_garbage()
     await stopping
     for role in reversed(roles):
         await role.stop()

@@ -30,7 +30,6 @@ from aerostat.services.neutron import provides as neutron_provides
 from aerostat.services.neutron import service as neutron_service
 from aerostat.services.neutron.agent.endpoint import network_control
 from aerostat.services.neutron.domain.control import Control
-from aerostat.services.neutron.domain.notifier import Notifier
 from aerostat.services.neutron.runtime import NeutronService
 from aerostat.services.nova import provides as nova_provides
 from aerostat.services.nova import service as nova_service
@@ -131,7 +130,6 @@ def _neutron(world: World) -> NeutronService:
         clock=world.clock,
         bus=world.bus,
         new_id=world.ids,
-        notify=Notifier(world.bus),
     )
     network.serve(world.bus, neutron_provides.NetworkProvider(service))
     network_control.serve(world.bus, Control(service))

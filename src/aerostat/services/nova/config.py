@@ -15,17 +15,11 @@ class NovaConfig(Struct, frozen=True):
     disk_allocation_ratio: float = 1.0
     """Guest disk per GiB of real disk."""
 
-    reserved_host_memory_mib: int = 512
-    """MiB of every host that guests do not get."""
-
     service_down_time_s: float = 60.0
     """Seconds without a heartbeat after which a host counts as down."""
 
     build_timeout_s: float = 600.0
     """Seconds a server may take from the request to ACTIVE."""
-
-    delete_timeout_s: float = 3600.0
-    """Seconds after which deleting on an unreachable host is reported as an error."""
 
     power_timeout_s: float = 300.0
     """Seconds a start, stop, reboot, pause or suspend may take."""
@@ -53,9 +47,3 @@ class NovaConfig(Struct, frozen=True):
 
     console_token_ttl_s: float = 600.0
     """Seconds that a console URL is good for."""
-
-    injected_file_content_bytes: int = 10240
-    """Bytes of one personality file."""
-
-    user_data_max: int = 65535
-    """Characters of user data, in base64."""

@@ -84,11 +84,6 @@ def in_status(tx: Tx, *statuses: str) -> list[Image]:
     return [_image(row) for row in tx.all(_SELECT.where(C.status.in_(statuses)))]
 
 
-def all_ids(tx: Tx) -> set[str]:
-    """Return the id of every image."""
-    return {row[0] for row in tx.all(select(C.id))}
-
-
 def _values(image: Image) -> dict[str, Any]:
     return {name: getattr(image, name) for name in Image.__struct_fields__}
 

@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import NotFound
 from aerostat.services.neutron.db import tables as t
 from aerostat.services.neutron.db.collection import Collection
 from aerostat.services.neutron.domain import rows
@@ -34,9 +33,3 @@ def put(tx: Tx, call: Call, coll: Collection, row: Any, wanted: list[str]) -> li
         tx.run(insert(t.tags), {"resource_id": row.id, "tag": tag})
     rows.change(tx, call, coll.table, row.id, {})
     return sorted(set(wanted))
-
-
-def require(tx: Tx, key: str, tag: str) -> None:
-    """Raises: NotFound."""
-    if tag not in of(tx, key):
-        raise NotFound(f"Tag {tag} could not be found.", code="TagNotFound")

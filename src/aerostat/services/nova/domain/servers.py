@@ -260,11 +260,6 @@ async def get(nova: Nova, ctx: Context, uuid: str) -> Server:
     return await nova.db.read(rows.get, uuid, project_of(ctx))
 
 
-async def find_any(nova: Nova, uuid: str) -> Server:
-    """Return a server of any project. Raises: NotFound."""
-    return await nova.db.read(rows.get, uuid)
-
-
 async def find(nova: Nova, query: ServerQuery) -> list[Server]:
     """Return a page of servers. Raises: BadRequest."""
     if query.addresses or query.addresses_v6:
