@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Float, Index, MetaData, String, Table, insert, select, update
+from sqlalchemy import Column, Double, Index, MetaData, String, Table, insert, select, update
 
 from aerostat.kit.context import Context
 from aerostat.kit.db.columns import Json
@@ -59,9 +59,9 @@ def saga_table(metadata: MetaData, service: str) -> Table:
         Column("state", String(16), nullable=False),
         Column("log", Json, nullable=False),
         Column("fault", Json),
-        Column("created_at", Float, nullable=False),
-        Column("updated_at", Float),
-        Column("deadline_at", Float, nullable=False),
+        Column("created_at", Double, nullable=False),
+        Column("updated_at", Double),
+        Column("deadline_at", Double, nullable=False),
         Index(f"ix_{service}_sagas_state", "state"),
         Index(f"ix_{service}_sagas_key", "key", "created_at"),
     )

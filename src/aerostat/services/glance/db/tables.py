@@ -4,7 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -37,8 +37,8 @@ images = Table(
     Column("min_ram", Integer, nullable=False),
     Column("protected", Boolean, nullable=False),
     Column("hidden", Boolean, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("properties", Json, nullable=False),
     Column("tags", Json, nullable=False),
@@ -72,8 +72,8 @@ members = Table(
     Column("image_id", String(36), ForeignKey(_image, ondelete="CASCADE"), primary_key=True),
     Column("member", String(255), primary_key=True),
     Column("status", String(20), nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
     Index("ix_glance_image_members_member", "member", "status"),
 )
 
@@ -90,9 +90,9 @@ tasks = Table(
     Column("input", Json, nullable=False),
     Column("result", Json),
     Column("message", Text),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
-    Column("expires_at", Float),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("expires_at", Double),
     Index("ix_glance_tasks_image", "image_id"),
 )
 
@@ -105,8 +105,8 @@ metadef_namespaces = Table(
     Column("visibility", String(16), nullable=False),
     Column("protected", Boolean, nullable=False),
     Column("owner", String(255)),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
     Index("ix_glance_metadef_namespaces_created", "created_at"),
 )
 
@@ -122,7 +122,7 @@ metadef_items = Table(
     Column("kind", String(30), primary_key=True),
     Column("name", String(255), primary_key=True),
     Column("document", Json, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
     Index("ix_glance_metadef_items_kind", "kind", "name"),
 )

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -34,8 +34,8 @@ def _standard(*, described: bool = True) -> list[Column[Any]]:
     return [
         *columns,
         Column("revision_number", Integer, nullable=False, default=0),
-        Column("created_at", Float, nullable=False),
-        Column("updated_at", Float, nullable=False),
+        Column("created_at", Double, nullable=False),
+        Column("updated_at", Double, nullable=False),
     ]
 
 
@@ -265,9 +265,9 @@ agents = Table(
     Column("admin_state_up", Boolean, nullable=False, default=True),
     Column("description", NAME),
     Column("configurations", Json, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("heartbeat", Float, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("heartbeat", Double, nullable=False),
     UniqueConstraint("host", "agent_type", name="uq_neutron_agents_host"),
 )
 

@@ -1,6 +1,6 @@
 """Nova's tables."""
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
 
 from aerostat.kit.db.columns import Json
 from aerostat.kit.saga.store import Store, saga_table
@@ -43,10 +43,10 @@ servers = Table(
     Column("reservation_id", String(32), nullable=False),
     Column("launch_index", Integer, nullable=False),
     Column("group_id", String(36)),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
-    Column("launched_at", Float),
-    Column("terminated_at", Float),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("launched_at", Double),
+    Column("terminated_at", Double),
     Column("deleted", Integer, nullable=False),
     Index("ix_nova_instances_project", "deleted", "project_id", "created_at", "id"),
     Index("ix_nova_instances_created", "deleted", "created_at", "id"),
@@ -64,7 +64,7 @@ flavors = Table(
     Column("root_gb", Integer, nullable=False),
     Column("ephemeral_gb", Integer, nullable=False),
     Column("swap_mib", Integer, nullable=False),
-    Column("rxtx_factor", Float, nullable=False),
+    Column("rxtx_factor", Double, nullable=False),
     Column("is_public", Boolean, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("description", Text),
@@ -87,7 +87,7 @@ keypairs = Table(
     Column("type", String(8), nullable=False),
     Column("fingerprint", String(255), nullable=False),
     Column("public_key", Text, nullable=False),
-    Column("created_at", Float, nullable=False),
+    Column("created_at", Double, nullable=False),
     Index("ix_nova_keypairs_user", "user_id", "name", unique=True),
 )
 
@@ -101,8 +101,8 @@ services = Table(
     Column("disabled", Boolean, nullable=False),
     Column("disabled_reason", String(255)),
     Column("forced_down", Boolean, nullable=False),
-    Column("seen_at", Float, nullable=False),
-    Column("created_at", Float, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
     Index("ix_nova_services_host", "host", "binary", unique=True),
 )
 
@@ -113,7 +113,7 @@ hosts = Table(
     Column("uuid", String(36), nullable=False, unique=True),
     Column("host", String(255), nullable=False, unique=True),
     Column("facts", Json, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    Column("updated_at", Double, nullable=False),
 )
 
 aggregates = Table(
@@ -124,8 +124,8 @@ aggregates = Table(
     Column("name", String(255), nullable=False, unique=True),
     Column("metadata", Json, nullable=False),
     Column("hosts", Json, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double),
 )
 
 server_groups = Table(
@@ -154,7 +154,7 @@ console_tokens = Table(
     metadata,
     Column("token_hash", String(64), primary_key=True),
     Column("server_uuid", String(36), nullable=False),
-    Column("expires_at", Float, nullable=False),
+    Column("expires_at", Double, nullable=False),
     Index("ix_nova_console_tokens_server", "server_uuid"),
 )
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import (
     Column,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -23,7 +23,7 @@ providers = Table(
     Column("generation", Integer, nullable=False, default=0),
     Column("parent_id", Integer, ForeignKey("placement_resource_providers.id")),
     Column("root_id", Integer),
-    Column("updated_at", Float, nullable=False),
+    Column("updated_at", Double, nullable=False),
     Index("ix_placement_providers_root", "root_id"),
 )
 
@@ -42,7 +42,7 @@ inventories = Table(
     Column("min_unit", Integer, nullable=False),
     Column("max_unit", Integer, nullable=False),
     Column("step_size", Integer, nullable=False),
-    Column("allocation_ratio", Float, nullable=False),
+    Column("allocation_ratio", Double, nullable=False),
     Index("ix_placement_inventories_class", "resource_class"),
 )
 
@@ -54,7 +54,7 @@ consumers = Table(
     Column("user_id", String(255), nullable=False),
     Column("consumer_type", String(255)),
     Column("generation", Integer, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    Column("updated_at", Double, nullable=False),
     Index("ix_placement_consumers_project", "project_id", "user_id"),
 )
 

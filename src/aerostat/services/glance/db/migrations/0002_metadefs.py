@@ -21,8 +21,8 @@ def upgrade() -> None:
         sa.Column("visibility", sa.String(length=16), nullable=False),
         sa.Column("protected", sa.Boolean(), nullable=False),
         sa.Column("owner", sa.String(length=255), nullable=True),
-        sa.Column("created_at", sa.Float(), nullable=False),
-        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("namespace"),
     )
     op.create_index(
@@ -37,8 +37,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=30), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("document", Json(), nullable=False),
-        sa.Column("created_at", sa.Float(), nullable=False),
-        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
             ["namespace"],
             ["glance_metadef_namespaces.namespace"],

@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(length=255), nullable=False),
         sa.Column("consumer_type", sa.String(length=255), nullable=True),
         sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("uuid"),
     )
     op.create_index(
@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("parent_id", sa.Integer(), nullable=True),
         sa.Column("root_id", sa.Integer(), nullable=True),
-        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
             ["parent_id"],
             ["placement_resource_providers.id"],
@@ -89,7 +89,7 @@ def upgrade() -> None:
         sa.Column("min_unit", sa.Integer(), nullable=False),
         sa.Column("max_unit", sa.Integer(), nullable=False),
         sa.Column("step_size", sa.Integer(), nullable=False),
-        sa.Column("allocation_ratio", sa.Float(), nullable=False),
+        sa.Column("allocation_ratio", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
             ["provider_id"], ["placement_resource_providers.id"], ondelete="CASCADE"
         ),
