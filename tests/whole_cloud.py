@@ -9,7 +9,7 @@ from aerostat.assembly.services import MANIFESTS, Plane, World, build
 from aerostat.assembly.settings import Settings
 from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.kit.clock import SystemClock
-from aerostat.kit.db.sqlite import SqliteDatabase
+from aerostat.kit.db.open import open_database
 from aerostat.kit.ids import new_uuid
 from aerostat.services.neutron.agent.node import NetworkAgent
 from aerostat.services.neutron.config import NetworkAgentConfig
@@ -18,6 +18,7 @@ from aerostat.services.nova.agent.compute import ComputeAgent
 from aerostat.services.nova.agent.endpoint import compute_control, compute_host
 from aerostat.services.nova.drivers.base import NodeIdentity
 from aerostat.services.nova.drivers.fake import FakeDriver
+from tests.servers import database_url
 
 PASSWORD = "secret-of-the-test"
 LATEST = {"OpenStack-API-Version": "compute latest"}
@@ -28,6 +29,7 @@ class WholeCloud:
 
     def __init__(self, folder: Path, hosts: int = 1) -> None:
         self.folder = folder
+        self.database_url = database_url()
         self.settings = Settings(state_dir=folder, password_hash_rounds=4, compute_driver="fake")
         self.host_names = [f"host-{i + 1}" for i in range(hosts)]
         self.drivers = {
@@ -40,7 +42,9 @@ class WholeCloud:
     async def start(self, probe: Any = None) -> None:
         """Build everything and let the hosts report."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.bus, self.db = EmbeddedBus(), SqliteDatabase(self.folder / "db")
+        self.bus = EmbeddedBus()
+        self.db = open_database(self.database_url, self.folder / "db")
+        self.db.shared = False  # type: ignore[misc]  # on any engine, this process is the only one
         world = World(self.settings, self.db, self.bus, SystemClock(), new_uuid)
         self.plane = await build(world, PASSWORD)
         self.nova = self.plane.nova

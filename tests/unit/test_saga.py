@@ -15,7 +15,7 @@ from aerostat.kit.errors import Fault
 from aerostat.kit.ids import new_uuid
 from aerostat.kit.saga.engine import Crash, Engine
 from aerostat.kit.saga.saga import Run, Saga
-from aerostat.kit.saga.store import State, Store, saga_table
+from aerostat.kit.saga.store import State, Store
 
 
 class P(msgspec.Struct):
@@ -54,7 +54,7 @@ async def not_two(world: World, run: Run[P]) -> None:
 
 
 metadata = MetaData()
-store = Store(saga_table(metadata, "test"))
+store = Store(metadata, "test")
 
 
 class Probe:

@@ -140,7 +140,9 @@ def _nova(world: World) -> Nova:
     config = NovaConfig(
         novncproxy_base_url=world.settings.url(NOVNC_PORT, "/vnc_auto.html"),
     )
-    sagas: Engine[Nova] = Engine(world.db, nova_sagas, nova_service.SAGAS, world.clock, world.ids)
+    sagas: Engine[Nova] = Engine(
+        world.db, nova_sagas, nova_service.SAGAS, world.clock, world.ids, bus=world.bus
+    )
     nova = Nova(
         db=world.db,
         clock=world.clock,

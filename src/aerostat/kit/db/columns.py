@@ -4,13 +4,17 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Dialect, Text
+from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.types import TypeDecorator
+
+LongText = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+"""Text of any length; MariaDB's TEXT ends at 64 KiB."""
 
 
 class Json(TypeDecorator[Any]):
     """A JSON document in a text column; None is SQL NULL."""
 
-    impl = Text
+    impl = LongText
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:

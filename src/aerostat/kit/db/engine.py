@@ -52,6 +52,11 @@ class Tx:
 class Database(Protocol):
     """Runs transaction functions. They may be run again, so they touch nothing but the `Tx`."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write to it too."""
+        ...
+
     async def read(self, fn: Callable[..., T], *args: Any) -> T:
         """Return `fn(tx, *args)` on one snapshot."""
         ...

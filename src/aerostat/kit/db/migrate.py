@@ -43,6 +43,8 @@ def version_table(service: str) -> str:
 def _upgrade(tx: Tx, service: str, migrations: Path) -> None:
     from alembic.runtime.environment import EnvironmentContext
 
+    if tx.connection.dialect.name in ("mysql", "mariadb"):
+        tx.run(text("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"))
     config, script = _script(migrations)
 
     def steps(revision: Any, _context: Any) -> Any:

@@ -9,7 +9,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Conflict
+from aerostat.kit.db.jobs import Finished, Job, settle
 
 T = TypeVar("T")
 
@@ -34,20 +33,15 @@ PRAGMAS = (
 )
 
 
-@dataclass(slots=True)
-class _Job:
-    fn: Callable[..., Any]
-    args: tuple[Any, ...]
-    done: "asyncio.Future[Any]"
-
-
 class SqliteDatabase:
     """One file, one writer, one reader, both in the loop's thread."""
+
+    shared = False
 
     def __init__(self, path: Path | str) -> None:
         self._reader, self._read_raw = _connect(str(path))
         self._writer, self._write_raw = _connect(str(path))
-        self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue()
+        self._jobs: asyncio.Queue[Job | None] = asyncio.Queue()
         self._commit_thread = ThreadPoolExecutor(1, "sqlite-commit")
         self._task: asyncio.Task[None] | None = None
 
@@ -66,7 +60,7 @@ class SqliteDatabase:
         """
         if self._task is None:
             self._task = asyncio.create_task(self._write_batches(), name="sqlite-writer")
-        job = _Job(fn, args, asyncio.get_running_loop().create_future())
+        job = Job(fn, args, asyncio.get_running_loop().create_future())
         self._jobs.put_nowait(job)
         result: T = await job.done
         return result
@@ -96,10 +90,10 @@ class SqliteDatabase:
                 await loop.run_in_executor(self._commit_thread, self._write_raw.execute, "COMMIT")
             except sqlite3.Error as why:
                 self._write_raw.execute("ROLLBACK")
-                finished = [(job, tx, None, why) for job, tx, _, _ in finished]
-            _settle(finished)
+                finished = [Finished(one.job, why=why) for one in finished]
+            settle(finished)
 
-    def _run_one(self, job: _Job) -> "_Finished":
+    def _run_one(self, job: Job) -> Finished:
         raw, tx = self._write_raw, Tx(self._writer)
         raw.execute("SAVEPOINT job")
         try:
@@ -108,33 +102,8 @@ class SqliteDatabase:
         except Exception as why:
             raw.execute("ROLLBACK TO job")
             raw.execute("RELEASE job")
-            return job, tx, None, why
-        return job, tx, result, None
-
-
-_Finished = tuple[_Job, Tx, Any, Exception | None]
-
-
-def _settle(finished: list[_Finished]) -> None:
-    for job, tx, result, why in finished:
-        if why is None:
-            tx.committed()
-        if job.done.done():  # The caller went away; the transaction stands.
-            continue
-        if why is None:
-            job.done.set_result(result)
-        else:
-            job.done.set_exception(_as_fault(why))
-
-
-def _as_fault(why: Exception) -> Exception:
-    from sqlalchemy.exc import IntegrityError
-
-    if isinstance(why, IntegrityError):
-        fault = Conflict("A resource with these values exists already.", detail=str(why.orig))
-        fault.__cause__ = why
-        return fault
-    return why
+            return Finished(job, why=why)
+        return Finished(job, tx, result)
 
 
 def _connect(path: str) -> tuple[Connection, sqlite3.Connection]:

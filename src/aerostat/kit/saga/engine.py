@@ -1,6 +1,8 @@
 """Runs sagas: forwards while all goes well, backwards when a step fails, on again after a crash.
 
-Sagas of one key (one server) run one after the other, in the order they were started.
+Sagas of one key (one server) run one after the other, in the order they were started; all that are
+unfinished have one owner among the workers (owners.py). An engine that was not resumed runs none:
+it records them and wakes a worker.
 """
 
 import asyncio
@@ -10,14 +12,23 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from aerostat.kit.bus.endpoint import Bus
 from aerostat.kit.clock import Clock
 from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Database, Tx
-from aerostat.kit.errors import BY_CODE, Conflict, DeadlineExceeded, Fault, kind_of
+from aerostat.kit.errors import (
+    BY_CODE,
+    Conflict,
+    DeadlineExceeded,
+    Fault,
+    Unavailable,
+    kind_of,
+)
 from aerostat.kit.ids import IdSource
 from aerostat.kit.log import Logger, bound
+from aerostat.kit.saga.owners import BEAT_S, HOLD_S, Owners, Waker, saga_worker
 from aerostat.kit.saga.saga import Event, Log, Run, Saga, Step
-from aerostat.kit.saga.store import UNFINISHED, Record, State, Store
+from aerostat.kit.saga.store import UNFINISHED, Lost, Record, State, Store
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -48,6 +59,10 @@ class Cancelled(Conflict):
     code = "cancelled"
 
 
+class _Unsaved(Exception):
+    """What a step did could not be written down: go on from what is recorded."""
+
+
 @dataclass(slots=True)
 class _Work:
     saga: Saga[Any]
@@ -59,29 +74,49 @@ class Engine(Generic[S]):
     """The sagas of one service. Steps get the service as their first argument."""
 
     def __init__(
-        self, db: Database, store: Store, sagas: list[Saga[Any]], clock: Clock, ids: IdSource
+        self,
+        db: Database,
+        store: Store,
+        sagas: list[Saga[Any]],
+        clock: Clock,
+        ids: IdSource,
+        *,
+        bus: Bus | None = None,
     ) -> None:
         self.store = store
         self.probe: Probe | None = None
         self._db, self._clock, self._ids = db, clock, ids
         self._sagas = {saga.name: saga for saga in sagas}
         self._service: S | None = None
+        self._owners = Owners(db, store, clock, ids())
+        self._waker = Waker(bus, saga_worker(store.table.name))
         self._queues: dict[str, deque[Record]] = {}
+        self._known: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._steps: dict[str, asyncio.Task[Any]] = {}
+        self._looks: set[asyncio.Task[None]] = set()
+        self._tending: asyncio.Task[None] | None = None
         self._given_up: set[str] = set()
 
     async def resume(self, service: S) -> int:
-        """Take up everything that is unfinished; return how many sagas that were."""
+        """Run sagas from now on, first of all what is unfinished; return how many keys that were.
+
+        Among several workers this one takes what has no owner, and what dead ones leave.
+        """
         self._service = service
-        records = await self._db.read(self.store.unfinished)
-        for record in records:
-            self._enqueue(record)
-        return len(records)
+        self._waker.serve(self._look_soon, self._owners.me)
+        if not self._owners.alone:
+            await self._owners.prove()
+            self._tending = asyncio.create_task(self._tend(), name="saga-owner")
+        keys = await self._db.read(self.store.keys, None if self._owners.alone else [""])
+        for key in keys:
+            await self._look(key)
+        return len(keys)
 
     def start(self, tx: Tx, saga: Saga[P], params: P, ctx: Context, key: str) -> str:
         """Record a saga about `key` in the caller's transaction; it runs once that is durable."""
         now = self._clock.now()
+        me = self._owners.me if self._service is not None else ""
         record = Record(
             id=self._ids(),
             name=saga.name,
@@ -92,6 +127,7 @@ class Engine(Generic[S]):
             log=Log(),
             created_at=now,
             deadline_at=now + saga.deadline_s,
+            owner=self._owners.owner_of(tx, key) or me,
         )
         self.store.insert(tx, record)
         tx.after_commit(lambda: self._enqueue(record))
@@ -103,8 +139,8 @@ class Engine(Generic[S]):
             if record.state == State.RUNNING:
                 record.state = State.UNDOING
                 record.fault = _described(Cancelled("The operation was cancelled."))
-                self.store.save(tx, record, self._clock.now())
-                tx.after_commit(lambda id_=record.id: self._give_up(id_))  # type: ignore[misc]
+                self.store.turn_round(tx, record, self._clock.now())
+                tx.after_commit(lambda r=record: self._cancelled(r))  # type: ignore[misc]
 
     async def idle(self, key: str | None = None) -> None:
         """Wait until no saga (of `key`) runs here."""
@@ -112,46 +148,128 @@ class Engine(Generic[S]):
             await asyncio.wait(tasks)
 
     async def close(self) -> None:
-        """Stop where everything is; the next start goes on from there."""
-        tasks = list(self._tasks.values())
+        """Stop where everything is; another worker, or the next start, goes on from there."""
+        tasks = [*self._tasks.values(), *self._looks]
+        if self._tending is not None:
+            tasks.append(self._tending)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._tending is not None:
+            try:
+                await self._db.write(self.store.bury, [self._owners.me])
+            except Fault as why:  # The others will find out by themselves.
+                log.info("saga.not_released", reason=why.message)
 
     def _enqueue(self, record: Record) -> None:
-        if self._service is None:  # Not started: resume() will find it.
-            return
-        self._queues.setdefault(record.key, deque()).append(record)
-        if record.key not in self._tasks:
-            task = asyncio.create_task(self._drain(record.key), name=f"saga-{record.key}")
-            self._tasks[record.key] = task
+        if self._service is None or record.owner != self._owners.me:
+            self._waker.tell(record.owner, record.key)
+        elif record.id not in self._known:
+            self._known.add(record.id)
+            self._queues.setdefault(record.key, deque()).append(record)
+            if record.key not in self._tasks:
+                task = asyncio.create_task(self._drain(record.key), name=f"saga-{record.key}")
+                self._tasks[record.key] = task
 
-    def _give_up(self, saga_id: str) -> None:
-        self._given_up.add(saga_id)
-        if (step := self._steps.get(saga_id)) is not None:
-            step.cancel()
+    def _cancelled(self, record: Record) -> None:
+        if record.id in self._known:
+            self._given_up.add(record.id)
+            if (step := self._steps.get(record.id)) is not None:
+                step.cancel()
+        elif record.owner != self._owners.me:
+            self._waker.tell(record.owner, record.key)
+
+    async def _tend(self) -> None:
+        """Prove that this worker lives, bury the dead, take up what nobody runs."""
+        while True:
+            try:
+                async with asyncio.timeout(HOLD_S - BEAT_S):
+                    if not await self._owners.prove():
+                        self._drop_all()
+                    if dead := self._owners.dead():
+                        log.warning("saga.workers_died", workers=sorted(dead))
+                        await self._db.write(self.store.bury, dead)
+                    for key in await self._db.read(self.store.keys, ["", self._owners.me]):
+                        if key not in self._queues:
+                            self._look_soon(key)
+            except Exception as why:  # The engine: the database may be away for a while.
+                log.warning("saga.not_proved", reason=repr(why))
+            if not self._owners.holds:
+                self._drop_all()
+            await asyncio.sleep(BEAT_S)
+
+    def _drop_all(self) -> None:
+        """Let go of every saga: another worker may have them."""
+        log.warning("saga.dropped", keys=len(self._tasks))
+        for task in self._tasks.values():
+            task.cancel()
+
+    def _look_soon(self, key: str) -> None:
+        task = asyncio.create_task(self._look(key), name=f"saga-look-{key}")
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    async def _look(self, key: str) -> None:
+        """Run what is unfinished of a key, or wake the worker that does."""
+        records, owner = await self._db.write(self._owners.claim, key)
+        for record in records:
+            if record.id in self._known and record.state == State.UNDOING:
+                self._cancelled(record)
+            self._enqueue(record)
+        if owner != self._owners.me:
+            self._waker.tell(owner, key)
 
     async def _drain(self, key: str) -> None:
         queue = self._queues[key]
         try:
-            while queue:
+            while queue or await self._more(key):
                 await self._finish(queue[0])
-                queue.popleft()
+                self._known.discard(queue.popleft().id)
         except Crash:
             log.warning("saga.crashed", key=key)
+        except Lost:
+            log.warning("saga.lost", key=key)
         finally:
+            self._known.difference_update(record.id for record in queue)
             del self._tasks[key], self._queues[key]
 
+    async def _more(self, key: str) -> bool:
+        """Queue what others have left for this worker meanwhile; tell whether there is any."""
+        if not self._owners.alone:
+            records = await self._db.read(self.store.unfinished, key)
+            for record in records:
+                if record.owner == self._owners.me:
+                    self._enqueue(record)
+        return bool(self._queues[key])
+
     async def _finish(self, record: Record) -> None:
-        """Drive a saga to its end, from what is recorded if our own bookkeeping fails."""
+        """Drive a saga to its end, from what is recorded if our own bookkeeping fails.
+
+        Raises: Lost (another worker has it now).
+        """
+        wait = RETRY_S[0]
         while True:
             try:
+                if record.owner != self._owners.me:
+                    raise Lost(record.id)
                 await self._drive(record)
                 return
+            except Lost:
+                raise
             except Exception as why:  # The engine: a full disk must not lose an operation.
-                log.error("saga.broke", why=why, saga_id=record.id, wait_s=RETRY_S[1])
-                await asyncio.sleep(RETRY_S[1])
-                record = await self._db.read(self.store.get, record.id)
+                log.error("saga.broke", why=why, saga_id=record.id, wait_s=wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_S[1])
+                record = await self._recorded(record)
+
+    async def _recorded(self, record: Record) -> Record:
+        """Return what is recorded of a saga, as soon as that can be read."""
+        while True:
+            try:
+                return await self._db.read(self.store.get, record.id)
+            except Unavailable as why:
+                log.warning("saga.unread", saga_id=record.id, reason=why.message)
+                await asyncio.sleep(RETRY_S[0])
 
     async def _drive(self, record: Record) -> None:
         if record.state not in UNFINISHED:
@@ -188,7 +306,10 @@ class Engine(Generic[S]):
             run.log.results[step.name] = msgspec.to_builtins(result)
             if step is work.saga.steps[-1]:
                 record.state = State.DONE
-            await self._db.write(self._save_step, work, step, result)
+            try:
+                await self._db.write(self._save_step, work, step, result)
+            except Unavailable as why:
+                raise _Unsaved(step.name) from why
         except Fault as why:  # Also when the rows would not have it: a failed step all the same.
             event.finished_at, event.result = self._clock.now(), "Error"
             event.message = why.message
@@ -218,6 +339,8 @@ class Engine(Generic[S]):
                 wait = min(wait * 2, RETRY_S[1])
 
     async def _once(self, record: Record, step: Step[Any, Any], run: Run[Any]) -> Any:
+        if not self._owners.holds:
+            raise Lost(record.id)
         left = max(0.0, record.deadline_at - self._clock.now())
         task = asyncio.ensure_future(self._act(record, step, run))
         self._steps[record.id] = task
@@ -250,7 +373,10 @@ class Engine(Generic[S]):
             raise Fault("An unexpected error occurred.", detail=repr(why)) from why
 
     def _save_step(self, tx: Tx, work: _Work, step: Step[Any, Any], result: Any) -> None:
-        if self.store.get(tx, work.record.id).state == State.UNDOING:
+        recorded = self.store.get(tx, work.record.id)
+        if recorded.owner != self._owners.me:
+            raise Lost(work.record.id)
+        if recorded.state == State.UNDOING:
             raise Cancelled("The operation was cancelled.")
         if step.record_fn is not None:
             step.record_fn(tx, work.run, result)
@@ -281,6 +407,8 @@ class Engine(Generic[S]):
         assert step.undo_fn is not None
         wait, probe = RETRY_S[0], self.probe
         while True:
+            if not self._owners.holds:
+                raise Lost(record.id)
             try:
                 if probe is not None:
                     await probe.before(record.name, step.name, True)

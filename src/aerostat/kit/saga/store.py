@@ -1,13 +1,29 @@
-"""The saga table of a service: one row an operation, kept as its history afterwards."""
+"""The saga table of a service: one row an operation, kept as its history afterwards.
 
-from collections.abc import Sequence
+A second, small table holds the workers that run sagas, each with a counter that it moves on.
+"""
+
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Double, Index, MetaData, String, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from aerostat.kit.context import Context
+from aerostat.kit.db.among import among
 from aerostat.kit.db.columns import Json
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound
@@ -27,7 +43,10 @@ UNFINISHED = (State.RUNNING, State.UNDOING)
 
 
 class Record(msgspec.Struct):
-    """A row of the saga table. `fault` is why it is (being) undone: code, message, detail."""
+    """A row of the saga table. `fault` is why it is (being) undone: code, message, detail.
+
+    `owner` is the worker that runs it; only that one may write it. "" waits for a worker.
+    """
 
     id: str
     name: str
@@ -40,6 +59,7 @@ class Record(msgspec.Struct):
     deadline_at: float
     fault: dict[str, str] | None = None
     updated_at: float | None = None
+    owner: str = ""
 
     def ctx(self) -> Context:
         """Return the identity the saga was started with."""
@@ -62,26 +82,42 @@ def saga_table(metadata: MetaData, service: str) -> Table:
         Column("created_at", Double, nullable=False),
         Column("updated_at", Double),
         Column("deadline_at", Double, nullable=False),
+        Column("owner", String(36), nullable=False, server_default=""),
         Index(f"ix_{service}_sagas_state", "state"),
         Index(f"ix_{service}_sagas_key", "key", "created_at"),
     )
 
 
-class Store:
-    """Transaction functions over one saga table."""
+def worker_table(metadata: MetaData, service: str) -> Table:
+    """Declare the table of the workers that run the sagas of `service`."""
+    return Table(
+        f"{service}_saga_workers",
+        metadata,
+        Column("id", String(36), primary_key=True),
+        Column("beat", Integer, nullable=False),
+    )
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+
+class Lost(Exception):
+    """The saga has another owner now: this worker must not touch it any more."""
+
+
+class Store:
+    """Transaction functions over the two tables."""
+
+    def __init__(self, metadata: MetaData, service: str) -> None:
+        self.table = saga_table(metadata, service)
+        self.workers = worker_table(metadata, service)
 
     def insert(self, tx: Tx, record: Record) -> None:
         """Add a saga."""
         tx.run(insert(self.table), msgspec.to_builtins(record))
 
     def save(self, tx: Tx, record: Record, now: float) -> None:
-        """Write what changes while a saga runs."""
-        tx.run(
+        """Write what changes while a saga runs. Raises: Lost (the owner is another one)."""
+        changed = tx.run(
             update(self.table)
-            .where(self.table.c.id == record.id)
+            .where(self.table.c.id == record.id, self.table.c.owner == record.owner)
             .values(
                 state=record.state,
                 log=msgspec.to_builtins(record.log),
@@ -89,6 +125,45 @@ class Store:
                 updated_at=now,
             )
         )
+        if changed == 0:
+            raise Lost(record.id)
+
+    def turn_round(self, tx: Tx, record: Record, now: float) -> None:
+        """Have a saga undone, whoever owns it."""
+        values = {"state": State.UNDOING, "fault": record.fault, "updated_at": now}
+        tx.run(update(self.table).where(self.table.c.id == record.id).values(**values))
+
+    def give(self, tx: Tx, saga_ids: Collection[str], owner: str) -> None:
+        """Make `owner` the owner of sagas."""
+        tx.run(update(self.table).where(among(self.table.c.id, saga_ids)).values(owner=owner))
+
+    def keys(self, tx: Tx, owners: Collection[str] | None = None) -> list[str]:
+        """Return the keys of unfinished sagas, of any or of certain owners, oldest first."""
+        c = self.table.c
+        stmt = select(c.key).where(c.state.in_(UNFINISHED))
+        if owners is not None:
+            stmt = stmt.where(among(c.owner, owners))
+        return list(dict.fromkeys(row[0] for row in tx.all(stmt.order_by(c.created_at, c.id))))
+
+    def beat(self, tx: Tx, worker: str) -> dict[str, int]:
+        """Move a worker's counter on; return everybody's, without the worker's if it was new."""
+        c = self.workers.c
+        known = {row.id: row.beat for row in tx.all(select(c.id, c.beat))}
+        if worker in known:
+            tx.run(update(self.workers).where(c.id == worker).values(beat=known[worker] + 1))
+        else:
+            tx.run(insert(self.workers), {"id": worker, "beat": 0})
+        return known
+
+    def bury(self, tx: Tx, workers: Collection[str]) -> None:
+        """Forget workers that are dead or have stopped; what they owned waits for others."""
+        c = self.table.c
+        tx.run(
+            update(self.table)
+            .where(c.state.in_(UNFINISHED), among(c.owner, workers))
+            .values(owner="")
+        )
+        tx.run(delete(self.workers).where(among(self.workers.c.id, workers)))
 
     def get(self, tx: Tx, saga_id: str) -> Record:
         """Return a saga. Raises: NotFound."""

@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
 
 from aerostat.kit.db.columns import Json
-from aerostat.kit.saga.store import Store, saga_table
+from aerostat.kit.saga.store import Store
 
 metadata = MetaData()
 
@@ -158,4 +158,4 @@ console_tokens = Table(
     Index("ix_nova_console_tokens_server", "server_uuid"),
 )
 
-sagas = Store(saga_table(metadata, "nova"))
+sagas = Store(metadata, "nova")

@@ -1,0 +1,135 @@
+"""Which worker runs which saga, when several processes share the database.
+
+A worker proves that it lives by moving a counter in the database on; the others watch the counter
+by their own monotonic clocks, so that no two clocks need to agree. Who does not get its counter
+moved stops before anybody may take its sagas over: HOLD_S < LEASE_S.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from aerostat.kit.bus.endpoint import Bus, Endpoint
+from aerostat.kit.clock import Clock
+from aerostat.kit.db.engine import Database, Tx
+from aerostat.kit.errors import Fault
+from aerostat.kit.log import Logger
+from aerostat.kit.saga.store import Record, Store
+
+log = Logger("saga")
+
+BEAT_S = 1.0
+"""Between two moves of the counter."""
+
+HOLD_S = 3.0
+"""A worker whose counter has not moved for this long gives up what it owns."""
+
+LEASE_S = 4.5
+"""Another worker's counter that has not moved for this long belongs to a dead one."""
+
+WAKE_TIMEOUT_S = 5.0
+
+
+class SagaWorker(Protocol):
+    """A worker, as whoever starts or cancels a saga sees it."""
+
+    async def wake(self, *, key: str) -> None:
+        """Look at the sagas of `key` now; a missed call costs a second, nothing else."""
+        ...
+
+
+def saga_worker(service: str) -> Endpoint[SagaWorker]:
+    """Return the endpoint of the workers of a service."""
+    return Endpoint(f"{service}-sagas", SagaWorker)
+
+
+class Owners:
+    """This worker among the others. `alone`: there are no others, and nothing is to be proved."""
+
+    def __init__(self, db: Database, store: Store, clock: Clock, me: str) -> None:
+        self.me, self.alone = me, not db.shared
+        self._db, self._store, self._clock = db, store, clock
+        self._moved: dict[str, tuple[int, float]] = {}
+        self._proved_at = clock.monotonic()
+
+    @property
+    def holds(self) -> bool:
+        """Whether nobody can have taken over what this worker owns."""
+        return self.alone or self._clock.monotonic() - self._proved_at < HOLD_S
+
+    async def prove(self) -> bool:
+        """Move the counter on; tell whether the others still knew this worker."""
+        began = self._clock.monotonic()
+        known = await self._db.write(self._store.beat, self.me)
+        now = self._clock.monotonic()
+        self._moved = {
+            worker: self._moved[worker]
+            if worker in self._moved and self._moved[worker][0] == beat
+            else (beat, now)
+            for worker, beat in known.items()
+        }
+        self._proved_at = began
+        return self.me in known
+
+    def dead(self) -> set[str]:
+        """Return the workers whose counters stand still."""
+        now = self._clock.monotonic()
+        late = {w for w, (_, moved_at) in self._moved.items() if now - moved_at > LEASE_S}
+        return late - {self.me}
+
+    def claim(self, tx: Tx, key: str) -> tuple[list[Record], str]:
+        """Take the unfinished sagas of `key`; all of them have one owner, which runs them in turn.
+
+        Returns them if that owner is this worker, and the owner.
+        """
+        records = self._store.unfinished(tx, key)
+        owner = self._other(records) or self.me
+        if adrift := [record.id for record in records if record.owner != owner]:
+            self._store.give(tx, adrift, owner)
+        for record in records:
+            record.owner = owner
+        return (records if owner == self.me else []), owner
+
+    def owner_of(self, tx: Tx, key: str) -> str:
+        """Return the worker that runs the sagas of `key` already, "" if none but this one does."""
+        return "" if self.alone else self._other(self._store.unfinished(tx, key))
+
+    def _other(self, records: list[Record]) -> str:
+        return "" if self.alone else max({r.owner for r in records} - {self.me}, default="")
+
+
+class Waker:
+    """Tells workers to look at a key, and does not wait for it."""
+
+    def __init__(self, bus: Bus | None, endpoint: Endpoint[SagaWorker]) -> None:
+        self._bus, self._endpoint = bus, endpoint
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def serve(self, wake: Callable[[str], object], me: str) -> None:
+        """Let `wake(key)` be called by others, as any worker and as this one."""
+        if self._bus is not None:
+            woken = _Woken(wake)
+            self._endpoint.serve(self._bus, woken)
+            self._endpoint.serve(self._bus, woken, me)
+
+    def tell(self, owner: str, key: str) -> None:
+        """Wake the owner of a key, any worker if it has none."""
+        if self._bus is not None:
+            task = asyncio.create_task(self._tell(self._bus, owner, key), name=f"wake-{key}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _tell(self, bus: Bus, owner: str, key: str) -> None:
+        args = (owner,) if owner else ()
+        try:
+            await self._endpoint.at(bus, *args, timeout_s=WAKE_TIMEOUT_S).wake(key=key)
+        except Fault as why:
+            log.debug("saga.wake_unheard", owner=owner, key=key, reason=why.message)
+
+
+class _Woken:
+    def __init__(self, wake: Callable[[str], object]) -> None:
+        self._wake = wake
+
+    async def wake(self, *, key: str) -> None:
+        self._wake(key)

@@ -1,0 +1,49 @@
+"""Real servers for tests: started once when first asked for, ended with the test run.
+
+AEROSTAT_TEST_DATABASE=postgresql (or mariadb) runs every test's cloud on that engine.
+"""
+
+import atexit
+import itertools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from aerostat.assembly.engines import MariaDb, PostgreSql, RabbitMq, Server
+
+KINDS: dict[str, type[Server]] = {
+    "postgresql": PostgreSql,
+    "mariadb": MariaDb,
+    "rabbitmq": RabbitMq,
+}
+
+_running: dict[str, Server] = {}
+_count = itertools.count(1)
+
+
+def server(kind: str) -> Server:
+    """Return the server of this test run, started."""
+    if kind not in _running:
+        folder = Path(tempfile.mkdtemp(prefix=f"aerostat-{kind}-"))
+        folder.chmod(0o755)
+        made = KINDS[kind](folder / "server")
+        made.start()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        atexit.register(made.kill)
+        _running[kind] = made
+    return _running[kind]
+
+
+def new_database(kind: str) -> str:
+    """Return the URL of a new empty database; "" for SQLite."""
+    if kind == "sqlite":
+        return ""
+    found = server(kind)
+    assert isinstance(found, PostgreSql | MariaDb)
+    return found.create(f"test_{os.getpid()}_{next(_count)}")
+
+
+def database_url() -> str:
+    """Return a new database of the kind that this test run is about."""
+    return new_database(os.environ.get("AEROSTAT_TEST_DATABASE", "sqlite"))

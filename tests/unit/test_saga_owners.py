@@ -1,0 +1,186 @@
+"""Several workers over one database: each saga has one owner, and none is lost with its owner."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import MetaData, Table
+
+from aerostat.kit.bus.embedded import EmbeddedBus
+from aerostat.kit.clock import SystemClock
+from aerostat.kit.context import system_context
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.db.sqlite import SqliteDatabase
+from aerostat.kit.ids import new_uuid
+from aerostat.kit.saga import owners
+from aerostat.kit.saga.engine import Engine
+from aerostat.kit.saga.saga import Run, Saga
+from aerostat.kit.saga.store import UNFINISHED, State, Store
+
+
+class P(msgspec.Struct):
+    name: str
+
+
+class World:
+    """What a worker acts on: it notes its steps, and waits at a gate while one is shut."""
+
+    def __init__(self, name: str, notes: list[str]) -> None:
+        self.name, self.notes = name, notes
+        self.gate, self.reached = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+
+
+class JumpingClock(SystemClock):
+    """The machine's clock, moved on by `ahead_s`."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
+saga = Saga("note", P, deadline_s=60)
+
+
+@saga.step
+async def note(world: World, run: Run[P]) -> None:
+    world.reached.set()
+    await world.gate.wait()
+    world.notes.append(f"{world.name}:{run.p.name}")
+
+
+@note.undo
+async def strike(world: World, run: Run[P]) -> None:
+    world.notes.append(f"{world.name}:not {run.p.name}")
+
+
+metadata = MetaData()
+store = Store(metadata, "test")
+
+
+class Workers:
+    """Engines over one database and one bus."""
+
+    def __init__(self, folder: Path) -> None:
+        self.db, self.bus = SqliteDatabase(folder / "db"), EmbeddedBus()
+        self.db.shared = True  # type: ignore[misc]
+        self.notes: list[str] = []
+        self.engines: list[Engine[World]] = []
+
+    async def open(self) -> None:
+        def create(tx: Tx) -> None:
+            tables: list[Table] = [store.table, store.workers]
+            metadata.create_all(tx.connection, tables=tables)
+
+        await self.db.write(create)
+
+    def engine(self, bus: Any = None) -> tuple[Engine[World], JumpingClock]:
+        clock = JumpingClock()
+        made: Engine[World] = Engine(self.db, store, [saga], clock, new_uuid, bus=bus)
+        self.engines.append(made)
+        return made, clock
+
+    async def start(self, engine: Engine[World], name: str, key: str = "k") -> str:
+        ctx = system_context("req-test")
+        return await self.db.write(lambda tx: engine.start(tx, saga, P(name), ctx, key))
+
+    async def ended(self, saga_id: str) -> State:
+        # The row is what counts, and nothing tells of its changes.
+        while (record := await self.db.read(store.get, saga_id)).state in UNFINISHED:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return record.state
+
+    async def close(self) -> None:
+        for engine in self.engines:
+            await engine.close()
+        await self.bus.close()
+        await self.db.close()
+
+
+async def test_who_records_a_saga_need_not_run_it(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    await workers.open()
+    api, _ = workers.engine(workers.bus)
+    conductor, _ = workers.engine(workers.bus)
+    await conductor.resume(World("conductor", workers.notes))
+    ids = [await workers.start(api, str(number)) for number in range(3)]
+    assert [await workers.ended(id_) for id_ in ids] == [State.DONE] * 3
+    assert workers.notes == ["conductor:0", "conductor:1", "conductor:2"]
+    await workers.close()
+
+
+async def test_all_sagas_of_a_key_go_to_one_worker(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    await workers.open()
+    (one, _), (two, _) = workers.engine(), workers.engine()
+    first = World("one", workers.notes)
+    first.gate.clear()
+    await one.resume(first)
+    await two.resume(World("two", workers.notes))
+    ids = [await workers.start(one, "a")]
+    await first.reached.wait()
+    ids += [await workers.start(two, "b"), await workers.start(two, "other", "k2")]
+    assert await workers.ended(ids[2]) == State.DONE
+    assert workers.notes == ["two:other"]
+    first.gate.set()
+    assert [await workers.ended(id_) for id_ in ids] == [State.DONE] * 3
+    assert workers.notes == ["two:other", "one:a", "one:b"]
+    await workers.close()
+
+
+async def test_who_cancels_need_not_be_the_owner(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    await workers.open()
+    (one, _), (api, _) = workers.engine(workers.bus), workers.engine(workers.bus)
+    first = World("one", workers.notes)
+    first.gate.clear()
+    await one.resume(first)
+    id_ = await workers.start(one, "a")
+    await first.reached.wait()
+    await workers.db.write(lambda tx: api.cancel(tx, "k"))
+    assert await workers.ended(id_) == State.FAILED
+    assert workers.notes == ["one:not a"]
+    await workers.close()
+
+
+async def test_a_dead_workers_saga_goes_on_elsewhere(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("aerostat.kit.saga.engine.BEAT_S", 0.02)
+    workers = Workers(tmp_path)
+    await workers.open()
+    (one, one_clock), (two, two_clock) = workers.engine(), workers.engine()
+    first = World("one", workers.notes)
+    first.gate.clear()
+    await one.resume(first)
+    await two.resume(World("two", workers.notes))
+    id_ = await workers.start(one, "a")
+    await first.reached.wait()
+    assert one._tending is not None
+    one._tending.cancel()  # It lives, but cannot prove it any more.
+    await asyncio.sleep(0)
+    two_clock.ahead_s += owners.LEASE_S + 1
+    one_clock.ahead_s += owners.LEASE_S + 1
+    assert await workers.ended(id_) == State.DONE
+    assert workers.notes == ["two:a"]
+    first.gate.set()  # The old owner's step ends after all: it must not write.
+    await one.idle()
+    assert workers.notes == ["two:a", "one:a"]
+    await workers.close()
+
+
+async def test_a_stopping_worker_hands_over(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("aerostat.kit.saga.engine.BEAT_S", 0.02)
+    workers = Workers(tmp_path)
+    await workers.open()
+    (one, _), (two, _) = workers.engine(), workers.engine()
+    first = World("one", workers.notes)
+    first.gate.clear()
+    await one.resume(first)
+    await two.resume(World("two", workers.notes))
+    id_ = await workers.start(one, "a")
+    await first.reached.wait()
+    await one.close()
+    assert await workers.ended(id_) == State.DONE
+    assert workers.notes == ["two:a"]
+    await workers.close()
