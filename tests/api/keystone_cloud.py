@@ -107,12 +107,13 @@ def by_token(token: str) -> Any:
 
 
 @asynccontextmanager
-async def cloud_at(path: Path) -> AsyncIterator[Cloud]:
-    """Start a keystone whose state is under `path`."""
+async def cloud_at(path: Path, **options: Any) -> AsyncIterator[Cloud]:
+    """Start a keystone whose state is under `path`, with these options of KeystoneConfig."""
     db = SqliteDatabase(path / "db")
     await upgrade(db, "keystone", manifest.migrations)
     clock = TickingClock()
-    keystone = build(db, path, KeystoneConfig(password_hash_rounds=4), clock=clock)
+    config = KeystoneConfig(password_hash_rounds=4, **options)
+    keystone = build(db, path, config, clock=clock)
     await bootstrap(keystone, admin_password=PASSWORD, base_url="http://ks/v3")
     authenticate = IdentityProvider(keystone).authenticate
     app = Api(manifest.api, keystone, Policy(manifest.rules), authenticate)

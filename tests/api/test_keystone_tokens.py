@@ -222,7 +222,7 @@ async def test_rotation_leaves_no_gap(cloud: Cloud) -> None:
     for _ in range(3):
         token = await cloud.log_in(user["id"], scope=scope)
         cloud.admin = await cloud.log_in(admin, scope={"system": {"all": True}})
-        cloud.keystone.keyring.rotate()
+        cloud.keystone.token_format.rotate()
         cloud.keystone.changed()
         assert (await cloud.validate(token)).status_code == 200
 

@@ -12,7 +12,7 @@ from aerostat.services.keystone.db.tables import metadata
 from aerostat.services.keystone.hasher import Hasher
 from aerostat.services.keystone.keyring import Keyring
 from aerostat.services.keystone.model.catalog import substitute
-from aerostat.services.keystone.model.revocations import AUDIT, USER, Revocation, Revocations
+from aerostat.services.keystone.model.revocations import AUDIT, USER, Revocation, Revocations, Ties
 from aerostat.services.keystone.model.roles import Implication, Role, graph
 from aerostat.services.keystone.model.tokens import Token, pack, unpack
 from aerostat.services.keystone.policies import target
@@ -83,15 +83,15 @@ def test_another_process_rotates(tmp_path: Path) -> None:
 def test_revocations_cost_the_same_however_many() -> None:
     found = Revocations()
     found.add(Revocation(USER, "somebody", 2e9, 2e9))
-    assert not found.revoked(TOKEN, "default", "default")
+    assert not found.revoked(TOKEN, Ties(("default",)))
     few = _cost(found)
     for number in range(100_000):
         found.add(Revocation(AUDIT, f"audit-{number}", 2e9, 2e9))
     assert _cost(found) < few * 5 + 1e-4
     found.add(Revocation(AUDIT, TOKEN.audit_ids[0], 1.7e9, 1.7e9))
-    assert not found.revoked(TOKEN, "default", "default")  # Issued after it.
+    assert not found.revoked(TOKEN, Ties(("default",)))  # Issued after it.
     found.add(Revocation(AUDIT, TOKEN.audit_ids[0], 1.75e9, 1.75e9))
-    assert found.revoked(TOKEN, "default", "default")
+    assert found.revoked(TOKEN, Ties(("default",)))
     found.forget(2.1e9)
     assert len(found) == 0
 
@@ -100,7 +100,7 @@ def _cost(found: Revocations) -> float:
     def once() -> float:
         started = time.perf_counter()
         for _ in range(100):
-            found.revoked(TOKEN, "default", "default")
+            found.revoked(TOKEN, Ties(("default",)))
         return time.perf_counter() - started
 
     return min(once() for _ in range(5))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from aerostat.assembly.settings import Settings
+from aerostat.assembly.settings import Settings, options
 from aerostat.contracts.compute import metadata
 from aerostat.contracts.identity import CatalogService, identity
 from aerostat.contracts.image import image
@@ -103,7 +103,8 @@ def catalog(settings: Settings) -> list[CatalogService]:
 
 
 async def _keystone(world: World, admin_password: str) -> keystone_runtime.Keystone:
-    config = KeystoneConfig(password_hash_rounds=world.settings.password_hash_rounds)
+    rounds = {"password_hash_rounds": world.settings.password_hash_rounds}
+    config = options({**rounds, **world.settings.keystone}, KeystoneConfig, "keystone")
     state = world.settings.control_dir / "keystone"
     keystone = keystone_runtime.build(world.db, state, config, clock=world.clock)
     await bootstrap(keystone, admin_password=admin_password, region=world.settings.region)

@@ -8,11 +8,13 @@ import os
 import socket
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from aerostat.kit.errors import BadRequest
+
+T = TypeVar("T")
 
 DEFAULT_STATE_DIR = "/var/lib/aerostat"
 
@@ -46,6 +48,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     password_hash_rounds: int = 12
     """bcrypt cost of passwords. Source: keystone [identity] password_hash_rounds."""
+
+    keystone: dict[str, Any] = {}
+    """The table [keystone] of aerostat.toml: options of KeystoneConfig by their names."""
 
     log_level: str = "INFO"
     """DEBUG shows every request."""
@@ -97,6 +102,14 @@ def load(state_dir: Path | None = None) -> Settings:
         return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as why:
         raise BadRequest(f"A setting is wrong: {why}", field="aerostat.toml") from why
+
+
+def options(values: dict[str, Any], kind: type[T], table: str) -> T:
+    """Return a service's options as `kind`. Raises: BadRequest, naming the one that is wrong."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as why:
+        raise BadRequest(f"An option of [{table}] is wrong: {why}", field=table) from why
 
 
 def _path(kind: type, value: Any) -> Any:

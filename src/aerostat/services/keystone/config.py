@@ -1,19 +1,36 @@
-"""What an operator may set of keystone; the names are upstream's where the meaning is."""
+"""What an operator may set of keystone; the names are upstream's where the meaning is.
+
+In aerostat.toml they stand below [keystone].
+"""
+
+from typing import Literal
 
 from msgspec import Struct
 
 
-class KeystoneConfig(Struct, frozen=True, kw_only=True):
+class KeystoneConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of the identity service. Every default runs a whole cloud."""
 
     expiration: int = 3600
     """Seconds that a token is valid. Source: [token] expiration."""
 
+    token_provider: Literal["fernet", "jws"] = "fernet"
+    """What tokens are made as; those of the other kind are not understood. [token] provider."""
+
+    allow_rescope_scoped_token: bool = True
+    """Whether a scoped token may be exchanged for one with another scope. [token]."""
+
     allow_expired_window: int = 172_800
     """Seconds after expiry in which services may still validate a token. [token]."""
 
     max_active_keys: int = 3
-    """Fernet keys kept: staged, primary and secondary ones. [fernet_tokens] max_active_keys."""
+    """Keys kept in each repository: staged, primary, secondary. [fernet_tokens]."""
+
+    receipt_expiration: int = 300
+    """Seconds in which the remaining methods must follow. Source: [receipt] expiration."""
+
+    methods: tuple[str, ...] = ("password", "token", "application_credential", "totp", "oauth1")
+    """The ways to authenticate that are open. Source: [auth] methods."""
 
     password_hash_rounds: int = 12
     """Cost of bcrypt, as a power of two. [identity] password_hash_rounds."""
@@ -23,6 +40,60 @@ class KeystoneConfig(Struct, frozen=True, kw_only=True):
 
     max_password_length: int = 4096
     """Characters of a password. [identity] max_password_length."""
+
+    lockout_failure_attempts: int = 0
+    """Wrong passwords after which a user is locked out, 0 for never. [security_compliance]."""
+
+    lockout_duration: int = 1800
+    """Seconds that a lockout lasts; 0: until an administrator enables the user."""
+
+    disable_user_account_days_inactive: int = 0
+    """Days without a login after which a user counts as disabled, 0 for never."""
+
+    password_expires_days: int = 0
+    """Days that a new password is valid, 0 for ever. [security_compliance]."""
+
+    unique_last_password_count: int = 0
+    """How many of the last passwords a user may not choose again. [security_compliance]."""
+
+    minimum_password_age: int = 0
+    """Days before users may change a password that they chose. [security_compliance]."""
+
+    password_regex: str = ""
+    """What every new password must match from its beginning; "" allows any."""
+
+    password_regex_description: str = ""
+    """What users are told of password_regex."""
+
+    change_password_upon_first_use: bool = False
+    """Whether passwords that an administrator set must be changed before they let anybody in."""
+
+    totp_included_previous_windows: int = 1
+    """Earlier 30-second windows whose passcode still counts. [totp]."""
+
+    auth_ttl: int = 15
+    """Minutes that a signed EC2 or S3 request is good for. [credential] auth_ttl."""
+
+    user_limit: int = -1
+    """Application credentials of a user, -1 for any number. [application_credential]."""
+
+    user_credential_limit: int = -1
+    """Credentials of a user, -1 for any number. Source: [credential] user_limit."""
+
+    request_token_duration: int = 28_800
+    """Seconds in which a user must agree to an OAuth1 request. [oauth1]."""
+
+    access_token_duration: int = 86_400
+    """Seconds that an OAuth1 access token lasts, 0 for ever. [oauth1]."""
+
+    max_redelegation_count: int = 3
+    """How often a trust may be passed on. [trust] max_redelegation_count."""
+
+    enforcement_model: Literal["flat", "strict_two_level"] = "flat"
+    """How limits of a project relate to its parent's. [unified_limit] enforcement_model."""
+
+    prohibited_implied_role: tuple[str, ...] = ("admin",)
+    """Names of roles that no role may imply. [assignment] prohibited_implied_role."""
 
     max_project_tree_depth: int = 5
     """Levels of projects below their domain. max_project_tree_depth."""
@@ -39,5 +110,5 @@ class KeystoneConfig(Struct, frozen=True, kw_only=True):
     revocation_buffer: int = 1800
     """Seconds that a revocation outlives the tokens it concerns. [revoke] expiration_buffer."""
 
-    max_redelegation_count: int = 3
-    """How often a trust may be passed on. [trust] max_redelegation_count."""
+    notification_opt_out: tuple[str, ...] = ()
+    """Events that are not sent, such as identity.authenticate.success. Upstream hides logins."""

@@ -1,62 +1,57 @@
-"""Fernet keys in a directory, rotated so that no token in use stops to count.
+"""Keys in a directory, rotated so that no token in use stops to count.
 
 File 0 is the staged key (known to all, used by nobody yet), the highest number is the primary
-one that signs, those between were primary before. Source: keystone, "Fernet key rotation".
+one that signs, those between were primary before. Copies that share the directory, or are
+given its files in turn, never meet a token whose key they lack: a key is staged for a whole
+rotation before it signs. Source: keystone, "Fernet key rotation".
 """
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
-class Keyring:
-    """The keys under `path`; made at the first start, with mode 0600."""
+class KeyRepository:
+    """The keys under `path`; made by `make` at the first start, with mode 0600."""
 
-    def __init__(self, path: Path, max_active_keys: int = 3) -> None:
-        self._path = path
+    def __init__(self, path: Path, make: Callable[[], bytes], max_active_keys: int = 3) -> None:
+        self._path, self._make = path, make
         self._max = max(max_active_keys, 2)
-        self._seen: tuple[str, ...] = ()
-        self._fernet = MultiFernet([Fernet(Fernet.generate_key())])
+        self._stamp = 0
+        self.keys: tuple[bytes, ...] = ()
         if not self._numbers():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._write(0, Fernet.generate_key())
-            self._write(1, Fernet.generate_key())
+            self._write(0, make())
+            self._write(1, make())
         self.reload()
 
-    def encrypt(self, payload: bytes) -> str:
-        """Return `payload` signed and encrypted with the primary key, without padding."""
-        return self._fernet.encrypt(payload).decode().rstrip("=")
+    def reload(self, *, sure: bool = False) -> bool:
+        """Read the keys again, primary first, if the directory changed (`sure`: in any case).
 
-    def decrypt(self, text: str) -> bytes:
-        """Return the payload. Raises: ValueError (not made by any of our keys)."""
-        raw = text.encode("ascii", "replace")
-        raw += b"=" * (-len(raw) % 4)
-        try:
-            return self._fernet.decrypt(raw)
-        except InvalidToken as why:
-            if not self.reload():  # Another process may have rotated the keys.
-                raise ValueError("not signed by this cloud") from why
-        try:
-            return self._fernet.decrypt(raw)
-        except InvalidToken as why:
-            raise ValueError("not signed by this cloud") from why
-
-    def reload(self) -> bool:
-        """Read the keys again; tell whether they changed."""
-        numbers = self._numbers()
-        keys = tuple((self._path / str(number)).read_text().strip() for number in reversed(numbers))
-        if keys == self._seen:
+        Tells whether the keys are others now.
+        """
+        stamp = self._path.stat().st_mtime_ns
+        if stamp == self._stamp and not sure:
             return False
-        self._seen = keys
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
-        return True
+        before, self.keys, self._stamp = self.keys, self._read(), stamp
+        return self.keys != before
+
+    def _read(self) -> tuple[bytes, ...]:
+        while True:
+            try:
+                files = [self._path / str(number) for number in reversed(self._numbers())]
+                return tuple(file.read_bytes().strip() for file in files)
+            except FileNotFoundError:
+                continue  # A rotation renamed one meanwhile; it takes a moment.
 
     def rotate(self) -> None:
         """Make the staged key the primary one, stage a new one, drop the oldest."""
         numbers = self._numbers()
         os.rename(self._path / "0", self._path / str(numbers[-1] + 1))
-        self._write(0, Fernet.generate_key())
+        self._write(0, self._make())
         numbers = self._numbers()
         for number in numbers[1 : 1 + max(len(numbers) - self._max, 0)]:
             (self._path / str(number)).unlink()
@@ -73,3 +68,44 @@ class Keyring:
             f.write(key)
             os.fsync(f.fileno())
         os.rename(scratch, self._path / str(number))
+
+
+class Keyring:
+    """Fernet keys: signs and encrypts with the primary one, reads what any of them made."""
+
+    def __init__(self, path: Path, max_active_keys: int = 3) -> None:
+        self._repository = KeyRepository(path, Fernet.generate_key, max_active_keys)
+        self._fernet = MultiFernet([Fernet(key) for key in self._repository.keys])
+
+    def encrypt(self, payload: bytes) -> str:
+        """Return `payload` signed and encrypted with the primary key, without padding."""
+        self._refresh()
+        return self._fernet.encrypt(payload).decode().rstrip("=")
+
+    def decrypt(self, text: str) -> bytes:
+        """Return the payload. Raises: ValueError (not made by any of our keys)."""
+        raw = text.encode("ascii", "replace")
+        raw += b"=" * (-len(raw) % 4)
+        for sure in (False, True):
+            self._refresh(sure=sure)
+            try:
+                return self._fernet.decrypt(raw)
+            except InvalidToken as why:
+                if sure:
+                    raise ValueError("not signed by this cloud") from why
+        raise AssertionError
+
+    @property
+    def primary_hash(self) -> str:
+        """A name of the primary key that does not give it away."""
+        self._refresh()
+        return hashlib.sha256(self._repository.keys[0]).hexdigest()
+
+    def rotate(self) -> None:
+        """Make the staged key the primary one; what was made with the others stays readable."""
+        self._repository.rotate()
+        self._fernet = MultiFernet([Fernet(key) for key in self._repository.keys])
+
+    def _refresh(self, *, sure: bool = False) -> None:
+        if self._repository.reload(sure=sure):  # Another process rotated the keys.
+            self._fernet = MultiFernet([Fernet(key) for key in self._repository.keys])

@@ -51,6 +51,7 @@ def target(**values: Any) -> dict[str, Any]:
 
 ADMIN_REQUIRED = _rule("admin_required", "role:admin or is_admin:1", "Who may do everything.")
 SERVICE_ROLE = _rule("service_role", "role:service", "Who validates tokens for a service.")
+SERVICE_OR_ADMIN = _rule("service_or_admin", f"{ADMIN} or rule:service_role", "Who serves.")
 OWNER = _rule("owner", "user_id:%(user_id)s", "Who it is about.")
 TOKEN_SUBJECT = _rule("token_subject", "user_id:%(target.token.user_id)s", "Whose token it is.")
 
@@ -201,6 +202,15 @@ LIST_PROJECTS_FOR_ENDPOINT = _identity("list_projects_for_endpoint", READ)
 CHECK_ASSOCIATION = _identity("check_endpoint_in_project", READ)
 ADD_ASSOCIATION = _identity("add_endpoint_to_project", ADMIN)
 REMOVE_ASSOCIATION = _identity("remove_endpoint_from_project", ADMIN)
+
+LIST_ACCESS_TOKENS = _identity("list_access_tokens", ADMIN)
+GET_ACCESS_TOKEN = _identity("get_access_token", ADMIN)
+DELETE_ACCESS_TOKEN = _identity("delete_access_token", ADMIN)
+LIST_ACCESS_TOKEN_ROLES = _identity("list_access_token_roles", ADMIN)
+GET_ACCESS_TOKEN_ROLE = _identity("get_access_token_role", ADMIN)
+AUTHORIZE_REQUEST_TOKEN = _identity("authorize_request_token", ADMIN)
+EC2_TOKENS = _identity("ec2tokens_validate", "rule:service_or_admin")
+S3_TOKENS = _identity("s3tokens_validate", "rule:service_or_admin")
 
 _CREDENTIAL = "user_id:%(target.credential.user_id)s"
 LIST_CREDENTIALS = _identity("list_credentials", f"{READ} or {_CREDENTIAL}")

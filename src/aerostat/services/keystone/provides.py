@@ -5,6 +5,7 @@ from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound, Unauthorized
 from aerostat.services.keystone.db import actors
+from aerostat.services.keystone.domain import revocation
 from aerostat.services.keystone.domain.bootstrap import put_service
 from aerostat.services.keystone.domain.tokens import resolve
 from aerostat.services.keystone.runtime import Keystone
@@ -25,6 +26,7 @@ class IdentityProvider:
 
     async def project_exists(self, *, project_id: str) -> bool:
         """Tell whether an enabled project has this id."""
+        await revocation.refresh(self._keystone)
         found = await self._keystone.remember(actors.project_record, project_id)
         return found is not None and found.project.enabled and not found.project.is_domain
 

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aerostat.contracts.events import LogNotifier, Notifier
 from aerostat.kit.clock import Clock, SystemClock
 from aerostat.kit.db.engine import Database, Tx
 from aerostat.kit.ids import IdSource, new_hex
 from aerostat.services.keystone.config import KeystoneConfig
+from aerostat.services.keystone.generation import Watch, bump
 from aerostat.services.keystone.hasher import Hasher
+from aerostat.services.keystone.jws import Signer
 from aerostat.services.keystone.keyring import Keyring
 from aerostat.services.keystone.model.revocations import Revocations
+from aerostat.services.keystone.token_formats import FernetTokens, JwsTokens, TokenFormat
 
 T = TypeVar("T")
 
@@ -25,23 +29,34 @@ MEMO_MAX = 50_000
 class Keystone:
     """The identity service of one process.
 
-    `generation` grows with everything that may change what a token is worth; what is remembered
-    (`memo`, `resolved`, `replies`) holds for one generation only.
+    What is remembered (`memo`, `resolved`, `replies`) holds for one generation, which grows with
+    everything that may change what a token is worth. `shared`: other processes work on the same
+    database, so memory counts only after `domain.revocation.refresh`; `seen` is the database's
+    generation up to which that was done.
     """
 
     db: Database
     clock: Clock
     ids: IdSource
     config: KeystoneConfig
-    keyring: Keyring
+    token_format: TokenFormat
+    receipt_keys: Keyring
     credential_keys: Keyring
     hasher: Hasher
+    shared: bool = False
+    notifier: Notifier = field(default_factory=LogNotifier)
     randomness: Callable[[int], bytes] = os.urandom
     revocations: Revocations = field(default_factory=Revocations)
     generation: int = 0
     memo: dict[Hashable, Any] = field(default_factory=dict)
     resolved: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     replies: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+
+    watch: Watch = field(init=False)
+    seen: int = 0
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.db)
 
     def changed(self) -> None:
         """Forget everything that was remembered."""
@@ -54,6 +69,7 @@ class Keystone:
         """Run the transaction `fn(tx, *args)`, which may change what tokens are worth."""
 
         def run(tx: Tx) -> T:
+            bump(tx)
             tx.after_commit(self.changed)
             return fn(tx, *args)
 
@@ -65,9 +81,9 @@ class Keystone:
         if key in self.memo:
             found: T = self.memo[key]
             return found
-        generation = self.generation
+        number = self.generation
         found = await self.db.read(fn, *args)
-        if generation == self.generation:
+        if number == self.generation:
             if len(self.memo) >= MEMO_MAX:
                 self.memo.clear()
             self.memo[key] = found
@@ -81,15 +97,28 @@ def build(
     *,
     clock: Clock | None = None,
     ids: IdSource = new_hex,
+    shared: bool = False,
 ) -> Keystone:
-    """Return keystone with its keys under `state` (fernet-keys/, credential-keys/)."""
+    """Return keystone with its keys under `state`; `shared`: other processes use `db` too.
+
+    The repositories are fernet-keys or jws-keys, receipt-keys and credential-keys.
+    """
     config = config or KeystoneConfig()
     return Keystone(
         db=db,
         clock=clock or SystemClock(),
         ids=ids,
         config=config,
-        keyring=Keyring(state / "fernet-keys", config.max_active_keys),
+        token_format=token_format(state, config),
+        receipt_keys=Keyring(state / "receipt-keys", config.max_active_keys),
         credential_keys=Keyring(state / "credential-keys", config.max_active_keys),
         hasher=Hasher(config.password_hash_rounds, config.password_hash_threads),
+        shared=shared,
     )
+
+
+def token_format(state: Path, config: KeystoneConfig) -> TokenFormat:
+    """Return how tokens are written, with the keys under `state`."""
+    if config.token_provider == "jws":
+        return JwsTokens(Signer(state / "jws-keys", config.max_active_keys))
+    return FernetTokens(Keyring(state / "fernet-keys", config.max_active_keys))

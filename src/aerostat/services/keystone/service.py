@@ -16,10 +16,13 @@ from aerostat.services.keystone.api import (
     documents,
     domain_config,
     domains,
+    ec2tokens,
     endpoint_filter,
     grants,
     groups,
     limits,
+    oauth1,
+    oauth2,
     projects,
     role_assignments,
     roles,
@@ -44,6 +47,9 @@ NOUNS = (
     trusts,
     limits,
     documents,
+    oauth1,
+    oauth2,
+    ec2tokens,
 )
 
 

@@ -8,7 +8,7 @@ from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
-from aerostat.services.keystone.api.users import unrestricted
+from aerostat.services.keystone.api.delegation import unrestricted
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import secrets
 from aerostat.services.keystone.model.secrets import AccessRule, ApplicationCredential
@@ -30,6 +30,8 @@ RULES = "/users/{user_id}/access_rules"
 def _owned(req: Request[Any], rule: Rule) -> str:
     user_id = req.path["user_id"]
     req.enforce(rule, target(user_id=user_id))
+    if "trust_id" in req.ctx.extra or "access_token_id" in req.ctx.extra:
+        raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
     return user_id
 
 
@@ -92,8 +94,6 @@ async def create(keystone: Keystone, req: Request[ApplicationCredentialCreate]) 
     body = req.body.application_credential
     user_id = _owned(req, policies.CREATE_APPLICATION_CREDENTIAL)
     unrestricted(req, "application credentials")
-    if "trust_id" in req.ctx.extra:
-        raise Forbidden("A trust does not make application credentials.")
     if not req.ctx.project_id:
         raise BadRequest("An application credential needs a project-scoped token.")
     if body.project_id not in (None, req.ctx.project_id):

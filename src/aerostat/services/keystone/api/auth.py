@@ -10,29 +10,33 @@ from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import token_views, views
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import authentication, revocation, tokens, users
+from aerostat.services.keystone.domain.receipts import MoreNeeded
 from aerostat.services.keystone.domain.tokens import Resolved
 from aerostat.services.keystone.model.auth import (
     ApplicationCredentialProof,
     AuthRequest,
-    PasswordProof,
     ScopeRequest,
+    SecretProof,
+    SignedRequest,
     UserRef,
 )
 from aerostat.services.keystone.model.listing import Listing
+from aerostat.services.keystone.model.revocations import ACCESS_TOKEN, AUDIT, CONSUMER, TRUST
 from aerostat.services.keystone.policies import target
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.schemas.auth import (
-    Auth,
     AuthPost,
     CredentialUser,
     DomainRef,
     PasswordUser,
     Scope,
+    TotpUser,
 )
 
 routes: Routes[Keystone] = Routes("auth")
 
 SUBJECT = "x-subject-token"
+RECEIPT = "Openstack-Auth-Receipt"
 REPLIES_MAX = 4096
 """Encoded answers to validations that are kept."""
 
@@ -41,7 +45,9 @@ REPLIES_MAX = 4096
 async def create(keystone: Keystone, req: Request[AuthPost]) -> Reply:
     """Authenticate: a token for whoever proves to be somebody."""
     try:
-        found = await authentication.issue(keystone, _request(req.body.auth))
+        found = await authentication.issue(keystone, _request(req))
+    except MoreNeeded as why:
+        return _receipt(why)
     except Unauthorized as why:
         why.headers["WWW-Authenticate"] = f'Keystone uri="{req.base}"'
         raise
@@ -54,14 +60,29 @@ def _reply(text: str, body: bytes) -> Reply:
     return Reply(raw=body, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
 
 
-def _request(auth: Auth) -> AuthRequest:
+def _receipt(why: MoreNeeded) -> Reply:
+    receipt, user = why.receipt, why.user
+    domain = {"id": user.domain.id, "name": user.domain.name}
+    shown = {
+        "methods": list(receipt.methods),
+        "user": {"id": user.user.id, "name": user.user.name, "domain": domain},
+        "issued_at": iso(receipt.issued_at, micros=True),
+        "expires_at": iso(receipt.expires_at, micros=True),
+    }
+    body = {"receipt": shown, "required_auth_methods": why.required}
+    return Reply(body, status=401, headers={RECEIPT: why.text})
+
+
+def _request(req: Request[AuthPost]) -> AuthRequest:
+    auth = req.body.auth
     identity = auth.identity
-    password = identity.password
+    password, totp = identity.password, identity.totp
     credential = identity.application_credential
     return AuthRequest(
         methods=tuple(identity.methods),
         scope=_scope(auth.scope),
-        password=PasswordProof(_user(password.user), password.user.password) if password else None,
+        password=SecretProof(_user(password.user), password.user.password) if password else None,
+        totp=SecretProof(_user(totp.user), totp.user.passcode) if totp else None,
         token=identity.token.id if identity.token else "",
         application_credential=ApplicationCredentialProof(
             credential.id,
@@ -71,7 +92,15 @@ def _request(auth: Auth) -> AuthRequest:
         )
         if credential
         else None,
+        oauth1=signed(req) if identity.oauth1 is not None else None,
+        receipt=req.headers.get(RECEIPT.lower(), ""),
     )
+
+
+def signed(req: Request[Any]) -> SignedRequest:
+    """Return the request as its client signed it."""
+    query = tuple((name, value) for name, values in req.query.items() for value in values)
+    return SignedRequest(req.method, req.url, req.headers, query)
 
 
 def _domain(ref: DomainRef | None) -> tuple[str, str]:
@@ -82,7 +111,7 @@ def _domain(ref: DomainRef | None) -> tuple[str, str]:
     return ref.id, ref.name
 
 
-def _user(user: PasswordUser | CredentialUser) -> UserRef:
+def _user(user: PasswordUser | TotpUser | CredentialUser) -> UserRef:
     if not user.id and not user.name:
         raise BadRequest("Expecting to find id or name in user.", field="user")
     if not user.id and user.domain is None:
@@ -131,6 +160,7 @@ async def validate(keystone: Keystone, req: Request[None]) -> Reply:
     subject = req.headers.get(SUBJECT, "")
     plain = "nocatalog" in req.query
     key = (req.ctx.token, subject, plain)
+    # Who asks was authenticated a moment ago, so what is remembered is fresh.
     hit: tuple[float, bytes] | None = keystone.replies.get(key)
     if hit is not None and hit[0] > keystone.clock.now():
         return _reply(subject, hit[1])
@@ -163,7 +193,7 @@ def _late(req: Request[Any]) -> bool:
 async def revoke(keystone: Keystone, req: Request[None]) -> None:
     """Revoke a token."""
     found = await _subject(keystone, req, policies.REVOKE_TOKEN)
-    await revocation.revoke_token(keystone, found.token.audit_ids[0])
+    await revocation.revoke_token(keystone, AUDIT, found.token.audit_ids[0])
 
 
 @routes.get("/auth/projects", policy=policies.AUTH_PROJECTS)
@@ -197,6 +227,14 @@ async def catalog(keystone: Keystone, req: Request[None]) -> Document:
     return {"catalog": shown, "links": {"self": req.url}}
 
 
+EVENT_KEYS = {
+    TRUST: "OS-TRUST:trust_id",
+    CONSUMER: "OS-OAUTH1:consumer_id",
+    ACCESS_TOKEN: "OS-OAUTH1:access_token_id",
+}
+"""Properties of revoked tokens that have another name in the list of events."""
+
+
 @routes.get("/OS-REVOKE/events", policy=policies.LIST_REVOKE_EVENTS)
 async def events(keystone: Keystone, req: Request[None]) -> Document:
     """List what was revoked."""
@@ -208,7 +246,7 @@ async def events(keystone: Keystone, req: Request[None]) -> Document:
     found = await revocation.events(keystone, since)
     shown = [
         {
-            event.kind: event.key,
+            EVENT_KEYS.get(event.kind, event.kind): event.key,
             "issued_before": iso(event.issued_before, micros=True),
             "revoked_at": iso(event.revoked_at, micros=True),
         }

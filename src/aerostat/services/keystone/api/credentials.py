@@ -1,18 +1,22 @@
 """/v3/credentials and a user's EC2 credentials"""
 
-import hashlib
 from typing import Any
 
 import msgspec
 
-from aerostat.kit.errors import BadRequest, Forbidden
+from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
-from aerostat.services.keystone.api.users import unrestricted
+from aerostat.services.keystone.api.delegation import (
+    DELEGATIONS,
+    check_within,
+    unrestricted,
+    within,
+)
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import nouns, secrets
+from aerostat.services.keystone.domain import ec2, nouns, secrets
 from aerostat.services.keystone.model.secrets import Credential
 from aerostat.services.keystone.policies import target
 from aerostat.services.keystone.runtime import Keystone
@@ -28,7 +32,9 @@ routes: Routes[Keystone] = Routes("credentials")
 
 def view(req: Request[Any], item: Credential) -> Document:
     """Return a credential as shown."""
-    return views.plain(req, "credentials", item, "project_id")
+    shown = views.plain(req, "credentials", item, "project_id")
+    del shown["key_hash"]
+    return shown
 
 
 async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Credential:
@@ -38,6 +44,7 @@ async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Credential:
     req.enforce(rule, target(credential__user_id=found.user_id if found else ""))
     if found is None:
         raise nouns.credentials.missing(credential_id)
+    check_within(req, found.project_id)
     return secrets.unsealed(keystone, found)
 
 
@@ -49,7 +56,8 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     visible = [
         secrets.unsealed(keystone, c)
         for c in found
-        if req.allows(policies.LIST_CREDENTIALS, target(credential__user_id=c.user_id))
+        if req.allows(policies.GET_CREDENTIAL, target(credential__user_id=c.user_id))
+        and within(req, c.project_id)
     ]
     return views.collection(req, "credentials", visible, view, wanted)
 
@@ -60,8 +68,10 @@ async def create(keystone: Keystone, req: Request[CredentialCreate]) -> Document
     body = req.body.credential
     user_id = body.user_id or req.ctx.user_id
     req.enforce(policies.CREATE_CREDENTIAL, target(credential__user_id=user_id))
-    unrestricted(req, "credentials")
+    check_within(req, body.project_id or "")
     is_ec2 = body.type.lower() == "ec2"
+    if is_ec2:
+        unrestricted(req, "credentials")
     if is_ec2 and not body.project_id:
         raise BadRequest("project_id is needed for ec2 credentials.", field="project_id")
     row = Credential(
@@ -87,18 +97,14 @@ def _ec2_id(text: str) -> str:
     access = _blob(text).get("access")
     if not isinstance(access, str) or not access:
         raise BadRequest("Invalid blob in credential: no access key.", field="blob")
-    return hashlib.sha256(access.encode()).hexdigest()
-
-
-BINDINGS = ("trust_id", "app_cred_id", "access_token_id")
-"""What ties an EC2 credential to the delegation it was made with. Source: OSSA-2020-004."""
+    return ec2.credential_id(access)
 
 
 def _bound(req: Request[Any], text: str) -> str:
     blob = _blob(text)
-    if any(name in blob for name in BINDINGS):
+    if any(name in blob for name in DELEGATIONS):
         raise BadRequest("Blob of an ec2 credential may not hold delegation ids.", field="blob")
-    for name, source in (("trust_id", "trust_id"), ("app_cred_id", "application_credential_id")):
+    for name, source in DELEGATIONS.items():
         if source in req.ctx.extra:
             blob[name] = req.ctx.extra[source]
     return msgspec.json.encode(blob).decode()
@@ -114,8 +120,8 @@ async def show(keystone: Keystone, req: Request[None]) -> Document:
 async def update(keystone: Keystone, req: Request[CredentialUpdate]) -> Document:
     """Change a credential; its owner only to another whose credential one might make."""
     before = await seen(keystone, req, policies.UPDATE_CREDENTIAL)
-    unrestricted(req, "credentials")
     changes = given(req.body.credential)
+    check_within(req, changes.get("project_id", before.project_id))
     owner = changes.get("user_id", before.user_id)
     req.enforce(policies.UPDATE_CREDENTIAL, target(credential__user_id=owner))
     if "ec2" in (before.type.lower(), str(changes.get("type", "")).lower()):
@@ -130,7 +136,7 @@ def _same_binding(before: Credential, changes: Document) -> None:
     if "blob" in changes:
         old = _blob(before.blob) if before.type.lower() == "ec2" else {}
         new = _blob(changes["blob"])
-        if any(old.get(name) != new.get(name) for name in BINDINGS):
+        if any(old.get(name) != new.get(name) for name in (*DELEGATIONS, "access")):
             raise BadRequest("Delegation ids of an ec2 credential cannot change.", field="blob")
 
 
@@ -166,7 +172,7 @@ async def ec2_index(keystone: Keystone, req: Request[None]) -> Document:
     found = await keystone.db.read(
         nouns.credentials.store.all, c.user_id == user_id, c.type == "ec2"
     )
-    clear = [secrets.unsealed(keystone, f) for f in found]
+    clear = [secrets.unsealed(keystone, f) for f in found if within(req, f.project_id)]
     return views.collection(req, "credentials", clear, _ec2_view)
 
 
@@ -178,9 +184,7 @@ async def ec2_create(keystone: Keystone, req: Request[Ec2Create]) -> Document:
     unrestricted(req, "credentials")
     await nouns.find(keystone, nouns.users, user_id)
     await nouns.find(keystone, nouns.projects, project_id)
-    own = user_id == req.ctx.user_id and project_id == req.ctx.project_id
-    if not own and not req.ctx.is_admin:
-        raise Forbidden("An ec2 credential is for the project of the token.")
+    check_within(req, project_id)
     access, secret = keystone.ids(), keystone.ids()
     blob = msgspec.json.encode({"access": access, "secret": secret}).decode()
     row = Credential(_ec2_id(blob), user_id, project_id, "ec2", _bound(req, blob), {})
@@ -190,12 +194,13 @@ async def ec2_create(keystone: Keystone, req: Request[Ec2Create]) -> Document:
 
 async def _ec2_seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Credential:
     access = req.path["access"]
-    key = hashlib.sha256(access.encode()).hexdigest()
+    key = ec2.credential_id(access)
     found = await nouns.look(keystone, nouns.credentials, key)
     owner = found.user_id if found else req.path["user_id"]
     req.enforce(rule, target(credential__user_id=owner))
     if found is None or found.user_id != req.path["user_id"]:
         raise nouns.credentials.missing(access)
+    check_within(req, found.project_id)
     return secrets.unsealed(keystone, found)
 
 

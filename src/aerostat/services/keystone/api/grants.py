@@ -8,8 +8,8 @@ from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import assignments, nouns
-from aerostat.services.keystone.domain.tokens import SYSTEM_TARGET
 from aerostat.services.keystone.model.roles import Assignment
+from aerostat.services.keystone.model.tokens import SYSTEM_TARGET
 from aerostat.services.keystone.policies import target
 from aerostat.services.keystone.runtime import Keystone
 

@@ -1,12 +1,13 @@
 """/v3/groups"""
 
+from functools import partial
 from typing import Any
 
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
-from aerostat.services.keystone.api.users import own_domain
+from aerostat.services.keystone.api.users import own_domain, shown
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import groups, nouns, users
 from aerostat.services.keystone.model.actors import Group
@@ -75,9 +76,9 @@ async def delete(keystone: Keystone, req: Request[None]) -> None:
 async def members(keystone: Keystone, req: Request[None]) -> Document:
     """List the members of a group."""
     group = await seen(keystone, req, policies.LIST_USERS_IN_GROUP)
-    wanted = views.listing(req, "domain_id", "enabled", "name")
+    wanted = views.listing(req, "domain_id", "enabled", "name", "password_expires_at")
     found = await users.in_group(keystone, group.id, wanted)
-    return views.collection(req, "users", found, views.user, wanted)
+    return views.collection(req, "users", found, partial(shown, keystone), wanted)
 
 
 async def _both(keystone: Keystone, req: Request[Any], rule: Rule) -> tuple[str, str]:

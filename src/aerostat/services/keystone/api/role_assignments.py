@@ -10,8 +10,8 @@ from aerostat.services.keystone.api.projects import target_of
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import nouns, role_assignments
 from aerostat.services.keystone.domain.role_assignments import Entry, Found, Names, Wanted
-from aerostat.services.keystone.domain.tokens import SYSTEM_TARGET
 from aerostat.services.keystone.model.roles import Assignment
+from aerostat.services.keystone.model.tokens import SYSTEM_TARGET
 from aerostat.services.keystone.policies import target
 from aerostat.services.keystone.runtime import Keystone
 

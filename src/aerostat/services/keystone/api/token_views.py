@@ -90,6 +90,9 @@ def _token(found: Resolved) -> Document:
             "trustee_user": {"id": trust.trustee_user_id},
             "impersonation": trust.impersonation,
         }
+    if found.access_token is not None:
+        access = found.access_token
+        shown["OS-OAUTH1"] = {"access_token_id": access.id, "consumer_id": access.consumer_id}
     return shown
 
 

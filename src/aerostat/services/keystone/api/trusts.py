@@ -9,9 +9,9 @@ from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.application_credentials import expiry, refs
-from aerostat.services.keystone.api.users import unrestricted
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import nouns, trusts
+from aerostat.services.keystone.domain.trusts import Redelegation
 from aerostat.services.keystone.model.roles import Role
 from aerostat.services.keystone.model.secrets import Trust
 from aerostat.services.keystone.policies import target
@@ -27,8 +27,9 @@ ONE = f"{BASE}/{{trust_id}}"
 def view(req: Request[Any], trust: Trust) -> Document:
     """Return a trust as shown in lists."""
     shown = views.plain(req, "OS-TRUST/trusts", trust, "project_id")
-    for hidden in ("redelegated_trust_id", "roles"):
-        del shown[hidden]
+    del shown["roles"]
+    if not shown["redelegated_trust_id"]:
+        del shown["redelegated_trust_id"]
     shown["expires_at"] = iso(trust.expires_at, micros=True)
     shown["deleted_at"] = iso(trust.deleted_at, micros=True)
     return shown
@@ -47,12 +48,22 @@ async def _roles(keystone: Keystone, trust: Trust) -> list[Role]:
     return await nouns.among(keystone, nouns.roles, trust.roles)
 
 
+def not_by_credential(req: Request[Any]) -> None:
+    """Raises: Forbidden, if the caller comes with an application credential, of any kind.
+
+    Source: keystone bug 2150089.
+    """
+    if "application_credential_id" in req.ctx.extra:
+        raise Forbidden("Using method 'application_credential' is not allowed for managing trusts.")
+
+
 async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Trust:
     """Return the trust of the path if `rule` lets the caller. Raises: Forbidden, NotFound."""
     trust_id = req.path["trust_id"]
     found = await nouns.look(keystone, nouns.trusts, trust_id)
     parties = (found.trustor_user_id, found.trustee_user_id) if found else ("", "")
     req.enforce(rule, target(trust__trustor_user_id=parties[0], trust__trustee_user_id=parties[1]))
+    not_by_credential(req)
     return await trusts.show(keystone, trust_id)
 
 
@@ -68,6 +79,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
         req.enforce(policies.LIST_TRUSTS_FOR_TRUSTEE, about)
     if not trustor and not trustee:
         req.enforce(policies.LIST_TRUSTS)
+    not_by_credential(req)
     found = await trusts.listed(keystone, trustor or "", trustee or "")
     return views.collection(req, "trusts", found, view)
 
@@ -77,11 +89,9 @@ async def create(keystone: Keystone, req: Request[TrustCreate]) -> Document:
     """Trust another user."""
     body = req.body.trust
     req.enforce(policies.CREATE_TRUST, target(trust__trustor_user_id=body.trustor_user_id))
-    unrestricted(req, "trusts")
-    if "trust_id" in req.ctx.extra:
-        raise Forbidden("A trust is not passed on.")
-    if body.project_id and body.project_id != req.ctx.project_id:
-        raise Forbidden("A trust is for the project of the token.")
+    not_by_credential(req)
+    if "access_token_id" in req.ctx.extra:
+        raise Forbidden("Redelegation allowed for delegated by trust only")
     if body.roles and not body.project_id:
         raise BadRequest("Roles of a trust need a project.", field="roles")
     row = Trust(
@@ -94,11 +104,13 @@ async def create(keystone: Keystone, req: Request[TrustCreate]) -> Document:
         expires_at=expiry(keystone, body.expires_at),
         remaining_uses=body.remaining_uses,
         redelegated_trust_id="",
-        redelegation_count=body.redelegation_count or 0 if body.allow_redelegation else 0,
+        redelegation_count=0,
         deleted_at=None,
         extra=body.extra,
     )
-    made = await trusts.create(keystone, row, refs(body.roles))
+    source = req.ctx.extra.get("trust_id", "")
+    wish = Redelegation(body.allow_redelegation, body.redelegation_count, source)
+    made = await trusts.create(keystone, row, refs(body.roles), wish)
     return {"trust": await full(keystone, req, made)}
 
 

@@ -1,8 +1,9 @@
 """/v3/users"""
 
+from functools import partial
 from typing import Any
 
-from aerostat.kit.errors import BadRequest, Forbidden
+from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
@@ -17,7 +18,12 @@ from aerostat.services.keystone.schemas.fields import given
 
 routes: Routes[Keystone] = Routes("users")
 
-FIELDS = ("domain_id", "enabled", "name", "default_project_id", "id")
+FIELDS = ("domain_id", "enabled", "name", "default_project_id", "id", "password_expires_at")
+
+
+def shown(keystone: Keystone, req: Request[Any], user: User) -> Document:
+    """Return a user as shown now."""
+    return views.user(req, users.current(keystone, user))
 
 
 def target_of(user: User | None, user_id: str = "") -> Document:
@@ -45,7 +51,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     wanted = views.listing(req, *FIELDS)
     mine = [users.C.domain_id == req.ctx.domain_id] if req.ctx.domain_id else []
     found = await nouns.listed(keystone, nouns.users, wanted, *mine)
-    return views.collection(req, "users", found, views.user, wanted)
+    return views.collection(req, "users", found, partial(shown, keystone), wanted)
 
 
 @routes.post("/users", policy=None, body=UserCreate)
@@ -65,7 +71,7 @@ async def create(keystone: Keystone, req: Request[UserCreate]) -> Document:
         options=body.options,
         extra=body.extra,
     )
-    return {"user": views.user(req, await users.create(keystone, user, body.password))}
+    return {"user": shown(keystone, req, await users.create(keystone, user, body.password))}
 
 
 def own_domain(keystone: Keystone, req: Request[Any]) -> str:
@@ -77,7 +83,7 @@ def own_domain(keystone: Keystone, req: Request[Any]) -> str:
 @routes.get("/users/{user_id}", policy=None)
 async def show(keystone: Keystone, req: Request[None]) -> Document:
     """Show a user."""
-    return {"user": views.user(req, await seen(keystone, req, policies.GET_USER))}
+    return {"user": shown(keystone, req, await seen(keystone, req, policies.GET_USER))}
 
 
 @routes.patch("/users/{user_id}", policy=None, body=UserUpdate)
@@ -85,9 +91,7 @@ async def update(keystone: Keystone, req: Request[UserUpdate]) -> Document:
     """Change a user."""
     user = await seen(keystone, req, policies.UPDATE_USER)
     changes = given(req.body.user)
-    if changes.get("password") == "":
-        changes["password"] = None
-    return {"user": views.user(req, await users.update(keystone, user.id, changes))}
+    return {"user": shown(keystone, req, await users.update(keystone, user.id, changes))}
 
 
 @routes.delete("/users/{user_id}", policy=None)
@@ -124,11 +128,3 @@ async def projects(keystone: Keystone, req: Request[None]) -> Document:
     wanted = views.listing(req, "name", "enabled", "domain_id")
     found = await users.projects(keystone, user.id, wanted)
     return views.collection(req, "projects", found, views.project, wanted)
-
-
-def unrestricted(req: Request[Any], what: str) -> None:
-    """Raises: Forbidden, if the caller comes with a restricted application credential."""
-    if req.ctx.extra.get("restricted"):
-        raise Forbidden(
-            f"Using method 'application_credential' is not allowed for managing additional {what}."
-        )

@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from aerostat.kit.clock import iso
+from aerostat.kit.clock import iso, parse_iso
+from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.route import Request
 from aerostat.services.keystone.model.actors import Group, Project, User
-from aerostat.services.keystone.model.listing import Filter, Listing
+from aerostat.services.keystone.model.listing import ORDERS, Filter, Listing
 from aerostat.services.keystone.model.roles import Role
 
 Document = dict[str, Any]
@@ -57,7 +58,8 @@ def domain(req: Request[Any], item: Project) -> Document:
 def user(req: Request[Any], item: User) -> Document:
     """Return a user as shown, without anything of the password."""
     shown = plain(req, "users", item)
-    del shown["password_hash"]
+    for name in ("password_hash", "created_at", "last_active_at"):
+        del shown[name]
     if not shown["default_project_id"]:
         del shown["default_project_id"]
     shown["password_expires_at"] = iso(item.password_expires_at, micros=True, zone="")
@@ -87,12 +89,27 @@ def listing(req: Request[Any], *fields: str) -> Listing:
         if name not in fields or (how and how not in HOWS):
             continue
         value: Any = req.query.get(key)
+        if name == "password_expires_at":
+            filters.append(_when(name, value))
+            continue
         if name in ("enabled", "is_domain") and not how:
             # A flag without a value, or with anything but a false one, is true, as upstream.
             value = str(value).strip().lower() not in ("0", "false", "f", "no", "n", "off")
         filters.append(Filter(name, how or "equals", value))
     limit = req.query.number("limit", 0) or 0
     return Listing(tuple(filters), limit, req.query.get("marker") or "")
+
+
+def _when(name: str, text: str) -> Filter:
+    """Return the condition of `lt:2030-01-01T00:00:00Z`. Raises: BadRequest."""
+    how, _, given = text.partition(":")
+    try:
+        when = parse_iso(given)
+    except ValueError as why:
+        raise BadRequest(f"Invalid timestamp {given}.", field=name) from why
+    if how not in ORDERS:
+        raise BadRequest(f"Operator for {name} must be one of {', '.join(ORDERS)}.", field=name)
+    return Filter(name, how, when)
 
 
 def collection(

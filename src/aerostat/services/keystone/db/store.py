@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
 
 from aerostat.kit.db.engine import Tx
-from aerostat.services.keystone.model.listing import Filter, Listing
+from aerostat.services.keystone.model.listing import ORDERS, Filter, Listing
 
 R = TypeVar("R", bound=Struct)
 
@@ -75,6 +75,10 @@ class Store(Generic[R]):
         if wanted.how == "equals":
             same: ColumnElement[bool] = column == wanted.value
             return same
+        if wanted.how in ORDERS:
+            operator = {"lte": "le", "gte": "ge", "neq": "ne"}.get(wanted.how, wanted.how)
+            compared: ColumnElement[bool] = getattr(column, f"__{operator}__")(wanted.value)
+            return compared
         value = str(wanted.value)
         if wanted.how.startswith("i"):
             column, value = func.lower(column), value.lower()

@@ -2,9 +2,18 @@
 
 from aerostat.services.keystone.db import tables
 from aerostat.services.keystone.db.store import Store
-from aerostat.services.keystone.model.actors import DomainOption, Group, Membership, Project, User
+from aerostat.services.keystone.model.actors import (
+    DomainOption,
+    Group,
+    LoginFailures,
+    Membership,
+    PasswordRecord,
+    Project,
+    User,
+)
 from aerostat.services.keystone.model.catalog import (
     EndpointGroup,
+    PolicyAssociation,
     PolicyBlob,
     ProjectEndpoint,
     ProjectEndpointGroup,
@@ -17,14 +26,18 @@ from aerostat.services.keystone.model.revocations import Revocation
 from aerostat.services.keystone.model.roles import Assignment, Implication, Role
 from aerostat.services.keystone.model.secrets import (
     AccessRule,
+    AccessToken,
     ApplicationCredential,
     Consumer,
     Credential,
+    RequestToken,
     Trust,
 )
 
 projects = Store(tables.projects, Project)
 users = Store(tables.users, User)
+passwords = Store(tables.passwords, PasswordRecord)
+failures = Store(tables.failures, LoginFailures, ("user_id",))
 groups = Store(tables.groups, Group)
 memberships = Store(tables.memberships, Membership, ("user_id", "group_id"))
 roles = Store(tables.roles, Role)
@@ -42,12 +55,17 @@ project_endpoints = Store(tables.project_endpoints, ProjectEndpoint, ("project_i
 project_endpoint_groups = Store(
     tables.project_endpoint_groups, ProjectEndpointGroup, ("project_id", "endpoint_group_id")
 )
+policy_associations = Store(
+    tables.policy_associations, PolicyAssociation, ("endpoint_id", "service_id", "region_id")
+)
 policies = Store(tables.policies, PolicyBlob)
 credentials = Store(tables.credentials, Credential)
 application_credentials = Store(tables.application_credentials, ApplicationCredential)
 access_rules = Store(tables.access_rules, AccessRule)
 trusts = Store(tables.trusts, Trust)
 consumers = Store(tables.consumers, Consumer)
+request_tokens = Store(tables.request_tokens, RequestToken)
+access_tokens = Store(tables.access_tokens, AccessToken)
 registered_limits = Store(tables.registered_limits, RegisteredLimit)
 limits = Store(tables.limits, Limit)
 domain_options = Store(tables.domain_options, DomainOption, ("domain_id", "option_group", "option"))

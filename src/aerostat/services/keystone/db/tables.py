@@ -56,7 +56,25 @@ users = Table(
     Column("password_expires_at", Double),
     _json("options"),
     _json("extra"),
+    Column("created_at", Double),
+    Column("last_active_at", Double),
     UniqueConstraint("domain_id", "name", name="uq_keystone_users_name"),
+)
+passwords = Table(
+    "keystone_passwords",
+    metadata,
+    _id(primary_key=True),
+    _id("user_id", index=True),
+    Column("password_hash", String(255), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("self_service", Boolean, nullable=False),
+)
+failures = Table(
+    "keystone_login_failures",
+    metadata,
+    _id("user_id", primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last_at", Double, nullable=False),
 )
 groups = Table(
     "keystone_groups",
@@ -170,6 +188,7 @@ credentials = Table(
     Column("type", String(255), nullable=False),
     Column("blob", Text, nullable=False),
     _json("extra"),
+    Column("key_hash", String(64), nullable=False, server_default=""),
 )
 application_credentials = Table(
     "keystone_application_credentials",
@@ -220,6 +239,43 @@ consumers = Table(
     Column("secret", String(64), nullable=False),
     _json("extra"),
 )
+request_tokens = Table(
+    "keystone_request_tokens",
+    metadata,
+    _id(primary_key=True),
+    _id("secret"),
+    _id("consumer_id", index=True),
+    _id("project_id"),
+    _id("verifier"),
+    _id("user_id"),
+    _json("roles"),
+    Column("expires_at", Double),
+)
+access_tokens = Table(
+    "keystone_access_tokens",
+    metadata,
+    _id(primary_key=True),
+    _id("secret"),
+    _id("consumer_id", index=True),
+    _id("project_id", index=True),
+    _id("user_id", index=True),
+    _json("roles"),
+    Column("expires_at", Double),
+)
+nonces = Table(
+    "keystone_nonces",
+    metadata,
+    _id(primary_key=True),
+    Column("seen_at", Double, nullable=False, index=True),
+)
+policy_associations = Table(
+    "keystone_policy_associations",
+    metadata,
+    _id("endpoint_id", primary_key=True),
+    _id("service_id", primary_key=True),
+    _id("region_id", 255, primary_key=True),
+    _id("policy_id", index=True),
+)
 registered_limits = Table(
     "keystone_registered_limits",
     metadata,
@@ -266,4 +322,11 @@ revocations = Table(
     _id("key", primary_key=True),
     Column("issued_before", Double, nullable=False),
     Column("revoked_at", Double, nullable=False, index=True),
+    Column("generation", BigInteger, nullable=False, server_default="0"),
+)
+generation = Table(
+    "keystone_generation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
 )

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from aerostat.kit.db.engine import Tx
 from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.domain import revocation
-from aerostat.services.keystone.domain.tokens import SYSTEM_TARGET
 from aerostat.services.keystone.model.actors import NO_DOMAIN, Project, User
 from aerostat.services.keystone.model.catalog import INTERFACES, Region, Service, ServiceEndpoint
 from aerostat.services.keystone.model.roles import (
@@ -17,6 +16,7 @@ from aerostat.services.keystone.model.roles import (
     Implication,
     Role,
 )
+from aerostat.services.keystone.model.tokens import SYSTEM_TARGET
 from aerostat.services.keystone.runtime import Keystone
 
 P, U, R = tables.projects.c, tables.users.c, tables.roles.c
@@ -90,7 +90,8 @@ def _project(keystone: Keystone, tx: Tx, domain_id: str, name: str, about: str) 
 
 
 def _user(keystone: Keystone, tx: Tx, domain_id: str, hashed: str) -> str:
-    user = User(keystone.ids(), "admin", domain_id, True, "", hashed, None, {}, {})
+    now = keystone.clock.now()
+    user = User(keystone.ids(), "admin", domain_id, True, "", hashed, None, {}, {}, now)
     stores.users.insert(tx, user)
     return user.id
 

@@ -80,6 +80,28 @@ def _config(rows: list[DomainOption]) -> Config:
     return config
 
 
+def security_compliance(keystone: Keystone, domain_id: str, option: str) -> dict[str, Any]:
+    """Return what everybody may know of the rules for passwords. Raises: Forbidden."""
+    if domain_id != keystone.config.default_domain_id:
+        raise Forbidden(
+            "Reading security compliance information for any domain other than the default "
+            "domain is not allowed or supported."
+        )
+    config = keystone.config
+    readable = {
+        "password_regex": config.password_regex or None,
+        "password_regex_description": config.password_regex_description or None,
+    }
+    if not option:
+        return {"security_compliance": readable}
+    if option not in readable:
+        raise Forbidden(
+            "Reading security compliance values other than password_regex and "
+            "password_regex_description is not allowed."
+        )
+    return {option: readable[option]}
+
+
 async def put(keystone: Keystone, domain_id: str, config: Config, *, replace: bool) -> Config:
     """Set options of a domain, instead of or beside those it has; return all it has then.
 

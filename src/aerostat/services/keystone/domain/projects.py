@@ -10,7 +10,7 @@ from sqlalchemy import update as sql_update
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Forbidden, NotFound
 from aerostat.services.keystone.db import assignments, stores, tables
-from aerostat.services.keystone.domain import groups, nouns, revocation, users
+from aerostat.services.keystone.domain import groups, nouns, options, revocation, users
 from aerostat.services.keystone.model.actors import NO_DOMAIN, Project
 from aerostat.services.keystone.model.revocations import DOMAIN, PROJECT
 from aerostat.services.keystone.runtime import Keystone
@@ -21,6 +21,8 @@ PROJECT_TABLES = (
     tables.credentials,
     tables.application_credentials,
     tables.trusts,
+    tables.access_tokens,
+    tables.request_tokens,
     tables.limits,
     tables.project_endpoints,
     tables.project_endpoint_groups,
@@ -32,6 +34,8 @@ async def create(keystone: Keystone, project: Project) -> Project:
 
     Raises: Conflict, NotFound (its domain or parent), Forbidden (too deep), BadRequest.
     """
+
+    project = replace(project, options=options.merged(options.RESOURCE, {}, project.options))
 
     def write(tx: Tx) -> Project:
         made = project if project.is_domain else _placed(keystone, tx, project)
@@ -74,8 +78,11 @@ async def update(keystone: Keystone, project_id: str, changes: dict[str, Any]) -
 
     def write(tx: Tx) -> Project:
         before = nouns.projects.must(tx, project_id)
-        _immovable(before, changes)
-        project = nouns.changed(before, changes)
+        wanted = _moved_nowhere(before, changes)
+        options.check_update(_kind(before), before, wanted)
+        if "options" in wanted:
+            wanted["options"] = options.merged(options.RESOURCE, before.options, wanted["options"])
+        project = nouns.changed(before, wanted)
         _unique(tx, project)
         if before.enabled != project.enabled:
             _switch(keystone, tx, project)
@@ -85,7 +92,11 @@ async def update(keystone: Keystone, project_id: str, changes: dict[str, Any]) -
     return await keystone.change(write)
 
 
-def _immovable(before: Project, changes: dict[str, Any]) -> None:
+def _kind(project: Project) -> str:
+    return "domain" if project.is_domain else "project"
+
+
+def _moved_nowhere(before: Project, changes: dict[str, Any]) -> dict[str, Any]:
     for name in ("domain_id", "parent_id", "is_domain"):
         if name in changes and changes[name] != getattr(before, name):
             said = {
@@ -94,7 +105,7 @@ def _immovable(before: Project, changes: dict[str, Any]) -> None:
             }
             kind = Forbidden if name == "parent_id" else BadRequest
             raise kind(said.get(name, "Update of `is_domain` is not allowed."))
-        changes.pop(name, None)
+    return {k: v for k, v in changes.items() if k not in ("domain_id", "parent_id", "is_domain")}
 
 
 def _switch(keystone: Keystone, tx: Tx, project: Project) -> None:
@@ -138,6 +149,7 @@ async def delete(keystone: Keystone, project_id: str) -> None:
         if project.is_domain:
             _delete_domain(keystone, tx, project)
             return
+        options.check_delete("project", project)
         if tx.first(select(C.id).where(C.parent_id == project_id)):
             raise Forbidden(
                 f"Cannot delete the project {project_id} since it is not a leaf in the hierarchy."
@@ -176,6 +188,7 @@ async def delete_domain(keystone: Keystone, domain_id: str) -> None:
 def _delete_domain(keystone: Keystone, tx: Tx, domain: Project) -> None:
     if domain.id == keystone.config.default_domain_id:
         raise Forbidden("Cannot delete the default domain.")
+    options.check_delete("domain", domain)
     if domain.enabled:
         raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
     _purge_domain(keystone, tx, domain.id)
@@ -216,6 +229,7 @@ async def retag(
 
     def write(tx: Tx) -> Project:
         before = nouns.projects.must(tx, project_id)
+        options.check_update("project", before, {"tags": add})
         kept = [] if drop is None else [t for t in before.tags if t not in drop]
         if drop and not set(drop) <= set(before.tags):
             raise NotFound(f"Could not find tag: {drop[0]}.")

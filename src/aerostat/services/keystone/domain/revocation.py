@@ -1,8 +1,9 @@
 """Making tokens void, durably and at once."""
 
 from aerostat.kit.db.engine import Tx
+from aerostat.services.keystone import generation
 from aerostat.services.keystone.db import stores, tables
-from aerostat.services.keystone.model.revocations import AUDIT, Revocation
+from aerostat.services.keystone.model.revocations import Revocation
 from aerostat.services.keystone.runtime import Keystone
 
 C = tables.revocations.c
@@ -11,26 +12,43 @@ C = tables.revocations.c
 def record(keystone: Keystone, tx: Tx, kind: str, key: str) -> None:
     """Make the tokens with this property void, all that were issued until now."""
     now = keystone.clock.now()
-    revocation = Revocation(kind, key, now, now)
+    revocation = Revocation(kind, key, now, now, generation.read(tx))
     stores.revocations.delete(tx, C.kind == kind, C.key == key)
     stores.revocations.insert(tx, revocation)
     tx.after_commit(lambda: keystone.revocations.add(revocation))
 
 
-async def revoke_token(keystone: Keystone, audit_id: str) -> None:
-    """Make one token void; those made from it live on."""
+async def revoke_token(keystone: Keystone, kind: str, audit_id: str) -> None:
+    """Make void one token (kind AUDIT), or all that come from the same proof (kind CHAIN)."""
 
     def write(tx: Tx) -> None:
-        record(keystone, tx, AUDIT, audit_id)
+        record(keystone, tx, kind, audit_id)
 
     await keystone.change(write)
+
+
+async def refresh(keystone: Keystone) -> None:
+    """Afterwards nothing is remembered that another process changed before this call."""
+    if keystone.shared and await keystone.watch.current() != keystone.seen:
+        await _catch_up(keystone)
 
 
 async def load(keystone: Keystone) -> None:
     """Read what was revoked before this start; drop what no longer matters."""
     await prune(keystone)
-    for revocation in await keystone.db.read(stores.revocations.all):
+    await _catch_up(keystone)
+
+
+async def _catch_up(keystone: Keystone) -> None:
+    number, newer = await keystone.db.read(_since, keystone.seen)
+    for revocation in newer:
         keystone.revocations.add(revocation)
+    keystone.changed()
+    keystone.seen = max(keystone.seen, number)
+
+
+def _since(tx: Tx, seen: int) -> tuple[int, list[Revocation]]:
+    return generation.read(tx), stores.revocations.all(tx, C.generation >= seen)
 
 
 async def prune(keystone: Keystone) -> None:

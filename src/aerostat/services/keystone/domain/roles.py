@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Forbidden, NotFound
 from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.db.assignments import role_graph
-from aerostat.services.keystone.domain import nouns
+from aerostat.services.keystone.domain import nouns, options
 from aerostat.services.keystone.model.roles import Implication, Role, RoleGraph
 from aerostat.services.keystone.runtime import Keystone
 
@@ -15,7 +17,8 @@ Implied = tables.implications.c
 
 
 async def create(keystone: Keystone, role: Role) -> Role:
-    """Store a new role. Raises: Conflict, NotFound (its domain)."""
+    """Store a new role. Raises: Conflict, NotFound (its domain), BadRequest (options)."""
+    role = replace(role, options=options.merged(options.RESOURCE, {}, role.options))
 
     def write(tx: Tx) -> Role:
         if role.domain_id:
@@ -40,9 +43,12 @@ async def update(keystone: Keystone, role_id: str, changes: dict[str, Any]) -> R
         before = nouns.roles.must(tx, role_id)
         if (changes.get("domain_id") or "") != before.domain_id and "domain_id" in changes:
             raise BadRequest("Cannot change Domain ID.", field="domain_id")
-        role = nouns.changed(before, changes)
-        if before.options.get("immutable") and role.options.get("immutable"):
-            raise Forbidden(f"Cannot modify or delete immutable role {role_id}.")
+        options.check_update("role", before, changes)
+        if "options" in changes:
+            wanted = options.merged(options.RESOURCE, before.options, changes["options"])
+            role = nouns.changed(before, {**changes, "options": wanted})
+        else:
+            role = nouns.changed(before, changes)
         _unique(tx, role)
         stores.roles.update(tx, role)
         return role
@@ -55,8 +61,7 @@ async def delete(keystone: Keystone, role_id: str) -> None:
 
     def write(tx: Tx) -> None:
         role = nouns.roles.must(tx, role_id)
-        if role.options.get("immutable"):
-            raise Forbidden(f"Cannot modify or delete immutable role {role_id}.")
+        options.check_delete("role", role)
         stores.assignments.delete(tx, tables.assignments.c.role_id == role_id)
         stores.implications.delete(
             tx, (Implied.prior_role_id == role_id) | (Implied.implied_role_id == role_id)
@@ -77,7 +82,7 @@ async def imply(keystone: Keystone, prior_id: str, implied_id: str) -> None:
     def write(tx: Tx) -> None:
         prior = nouns.roles.must(tx, prior_id)
         implied = nouns.roles.must(tx, implied_id)
-        if implied.name == "admin" and not implied.domain_id:
+        if implied.name in keystone.config.prohibited_implied_role:
             raise Forbidden(f"{implied_id} cannot be an implied roles")
         if implied.domain_id and not prior.domain_id:
             raise Forbidden("A global role cannot imply a domain specific one.")

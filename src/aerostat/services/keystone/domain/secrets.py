@@ -18,9 +18,11 @@ A = tables.application_credentials.c
 R = tables.access_rules.c
 
 
-def seal(keystone: Keystone, blob: str) -> str:
-    """Return `blob` encrypted."""
-    return keystone.credential_keys.encrypt(blob.encode())
+def sealed(keystone: Keystone, credential: Credential) -> Credential:
+    """Return `credential` with its blob encrypted under the primary key."""
+    keys = keystone.credential_keys
+    blob = keys.encrypt(credential.blob.encode())
+    return replace(credential, blob=blob, key_hash=keys.primary_hash)
 
 
 def unsealed(keystone: Keystone, credential: Credential) -> Credential:
@@ -29,15 +31,19 @@ def unsealed(keystone: Keystone, credential: Credential) -> Credential:
 
 
 async def create_credential(keystone: Keystone, credential: Credential) -> Credential:
-    """Store a credential, sealed. Raises: Conflict."""
+    """Store a credential, sealed. Raises: Conflict, Forbidden (too many)."""
 
     def write(tx: Tx) -> None:
+        most = keystone.config.user_credential_limit
+        mine = stores.credentials.all(tx, tables.credentials.c.user_id == credential.user_id)
+        if 0 <= most <= len(mine):
+            raise _too_many(most)
         if stores.credentials.get(tx, credential.id) is not None:
             raise Conflict(
                 "Conflict occurred attempting to store credential - Duplicate entry found with "
                 f"ID {credential.id}."
             )
-        stores.credentials.insert(tx, replace(credential, blob=seal(keystone, credential.blob)))
+        stores.credentials.insert(tx, sealed(keystone, credential))
 
     await keystone.db.write(write)
     return credential
@@ -47,10 +53,40 @@ async def update_credential(
     keystone: Keystone, credential_id: str, changes: dict[str, Any]
 ) -> Credential:
     """Change a credential. Raises: NotFound."""
-    if "blob" in changes:
-        changes["blob"] = seal(keystone, changes["blob"])
-    found = await nouns.edit(keystone, nouns.credentials, credential_id, **changes)
-    return unsealed(keystone, found)
+
+    def write(tx: Tx) -> Credential:
+        before = unsealed(keystone, nouns.credentials.must(tx, credential_id))
+        item = nouns.changed(before, changes)
+        stores.credentials.update(tx, sealed(keystone, item))
+        return item
+
+    return await keystone.db.write(write)
+
+
+def _too_many(most: int) -> Forbidden:
+    return Forbidden(
+        f"Unable to create additional credentials, maximum of {most} already exceeded for user."
+    )
+
+
+async def reseal(keystone: Keystone) -> int:
+    """Encrypt every credential that rests under an older key with the primary one; count them."""
+
+    def write(tx: Tx) -> int:
+        primary = keystone.credential_keys.primary_hash
+        older = stores.credentials.all(tx, tables.credentials.c.key_hash != primary)
+        for credential in older[:RESEALED_MAX]:
+            stores.credentials.update(tx, sealed(keystone, unsealed(keystone, credential)))
+        return len(older[:RESEALED_MAX])
+
+    total = 0
+    while found := await keystone.db.write(write):
+        total += found
+    return total
+
+
+RESEALED_MAX = 200
+"""Credentials that one transaction encrypts again."""
 
 
 async def create_application_credential(
@@ -71,6 +107,9 @@ async def create_application_credential(
 
     def write(tx: Tx) -> ApplicationCredential:
         roles = _roles(tx, wanted, role_refs)
+        most = keystone.config.user_limit
+        if 0 <= most <= len(stores.application_credentials.all(tx, A.user_id == wanted.user_id)):
+            raise _too_many(most)
         same = (A.user_id == wanted.user_id, A.name == wanted.name)
         if stores.application_credentials.first(tx, *same) is not None:
             raise Conflict(

@@ -16,14 +16,19 @@ from aerostat.services.keystone.db.assignments import (
     role_ids_on,
     role_ids_on_project,
 )
+from aerostat.services.keystone.domain import revocation
 from aerostat.services.keystone.model import tokens
-from aerostat.services.keystone.model.actors import Project
+from aerostat.services.keystone.model.actors import Project, User
+from aerostat.services.keystone.model.revocations import Ties
 from aerostat.services.keystone.model.roles import Role
-from aerostat.services.keystone.model.secrets import AccessRule, ApplicationCredential, Trust
-from aerostat.services.keystone.model.tokens import Token
+from aerostat.services.keystone.model.secrets import (
+    AccessRule,
+    AccessToken,
+    ApplicationCredential,
+    Trust,
+)
+from aerostat.services.keystone.model.tokens import SYSTEM_TARGET, Token
 from aerostat.services.keystone.runtime import Keystone
-
-SYSTEM_TARGET = "system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +44,17 @@ class Resolved:
     application_credential: ApplicationCredential | None
     access_rules: tuple[AccessRule, ...] | None
     trust: Trust | None
+    access_token: AccessToken | None
     context: Context
 
 
 @dataclass(frozen=True, slots=True)
 class _Delegation:
-    credential: ApplicationCredential | None
-    rules: tuple[AccessRule, ...] | None
-    trust: Trust | None
+    credential: ApplicationCredential | None = None
+    rules: tuple[AccessRule, ...] | None = None
+    trust: Trust | None = None
+    grantor_id: str = ""
+    access_token: AccessToken | None = None
 
 
 async def resolve(keystone: Keystone, text: str, *, expired_for: int = 0) -> Resolved:
@@ -54,13 +62,14 @@ async def resolve(keystone: Keystone, text: str, *, expired_for: int = 0) -> Res
 
     Raises: NotFound (malformed, expired, revoked, or worth nothing any more).
     """
+    await revocation.refresh(keystone)
     now = keystone.clock.now()
     hit: Resolved | None = keystone.resolved.get(text)
     if hit is not None and hit.token.expires_at + expired_for > now:
         keystone.resolved.move_to_end(text)
         return hit
     try:
-        token = tokens.unpack(keystone.keyring.decrypt(text))
+        token = keystone.token_format.read(text)
     except ValueError as why:
         raise NotFound("Failed to validate token") from why
     if token.expires_at + expired_for <= now:
@@ -87,14 +96,11 @@ async def assess(keystone: Keystone, text: str, token: Token) -> Resolved:
 
     Raises: Unauthorized, with the reason in its detail.
     """
-    user = await keystone.remember(actors.user_record, token.user_id)
-    if user is None or not (user.user.enabled and user.domain.enabled):
-        raise refusal("user is gone or disabled")
+    user = await active_user(keystone, token.user_id)
     project, domain = await _scope(keystone, token)
-    scope_domain = domain.id if domain else ""
-    if keystone.revocations.revoked(token, user.user.domain_id, scope_domain):
-        raise refusal("token is revoked")
     delegation = await _delegation(keystone, token)
+    if keystone.revocations.revoked(token, _ties(user, domain, delegation)):
+        raise refusal("token is revoked")
     roles = await _roles(keystone, token, delegation)
     context = _context(text, token, user, (project, domain, roles), delegation)
     return Resolved(
@@ -107,7 +113,37 @@ async def assess(keystone: Keystone, text: str, token: Token) -> Resolved:
         delegation.credential,
         delegation.rules,
         delegation.trust,
+        delegation.access_token,
         context,
+    )
+
+
+async def active_user(keystone: Keystone, user_id: str) -> actors.UserRecord:
+    """Return a user who may come in. Raises: Unauthorized (gone, disabled, idle for too long)."""
+    found = await keystone.remember(actors.user_record, user_id)
+    if found is None or not found.domain.enabled or not is_active(keystone, found.user):
+        raise refusal("user is gone or disabled")
+    return found
+
+
+def is_active(keystone: Keystone, user: User) -> bool:
+    """Tell whether a user is enabled and has logged in recently enough."""
+    days = keystone.config.disable_user_account_days_inactive
+    last = user.last_active_at or user.created_at
+    if not user.enabled or not days or last is None or user.options.get("ignore_user_inactivity"):
+        return user.enabled
+    return keystone.clock.now() // DAY_S - last // DAY_S < days
+
+
+DAY_S = 86_400
+
+
+def _ties(user: actors.UserRecord, domain: Project | None, delegation: _Delegation) -> Ties:
+    trust, access = delegation.trust, delegation.access_token
+    return Ties(
+        (user.user.domain_id, domain.id if domain else ""),
+        (trust.trustor_user_id, trust.trustee_user_id) if trust else (),
+        access.consumer_id if access else "",
     )
 
 
@@ -147,22 +183,39 @@ async def _delegation(keystone: Keystone, token: Token) -> _Delegation:
         until = found[0].expires_at
         if until is not None and until <= keystone.clock.now():
             raise refusal("application credential has expired")
-        return _Delegation(found[0], found[1], None)
+        return _Delegation(found[0], found[1])
     if token.trust_id:
-        return _Delegation(None, None, await _live_trust(keystone, token))
-    return _Delegation(None, None, None)
+        trust, grantor_id = await _live_trust(keystone, token)
+        return _Delegation(trust=trust, grantor_id=grantor_id)
+    if token.access_token_id:
+        access = await keystone.remember(stores.access_tokens.get, token.access_token_id)
+        if access is None or access.user_id != token.user_id:
+            raise refusal("access token is gone")
+        return _Delegation(access_token=access)
+    return _Delegation()
 
 
-async def _live_trust(keystone: Keystone, token: Token) -> Trust:
-    trust = await keystone.remember(stores.trusts.get, token.trust_id)
+async def _live_trust(keystone: Keystone, token: Token) -> tuple[Trust, str]:
+    """Return the trust, and the user at the head of its chain, whose roles it gives."""
+    chain = await keystone.remember(trust_chain, token.trust_id)
     now = keystone.clock.now()
-    if trust is None or trust.deleted_at is not None or (trust.expires_at or now + 1) <= now:
+    for trust in chain:
+        if trust.deleted_at is not None or (trust.expires_at or now + 1) <= now:
+            raise refusal("trust is gone")
+        for user_id in (trust.trustor_user_id, trust.trustee_user_id):
+            await active_user(keystone, user_id)
+    if not chain or chain[-1].redelegated_trust_id:
         raise refusal("trust is gone")
-    for user_id in (trust.trustor_user_id, trust.trustee_user_id):
-        record = await keystone.remember(actors.user_record, user_id)
-        if record is None or not (record.user.enabled and record.domain.enabled):
-            raise refusal("a party of the trust is gone or disabled")
-    return trust
+    return chain[0], chain[-1].trustor_user_id
+
+
+def trust_chain(tx: Tx, trust_id: str) -> tuple[Trust, ...]:
+    """Return a trust and those that it was passed on from, the first one last."""
+    chain: list[Trust] = []
+    while trust_id and (trust := stores.trusts.get(tx, trust_id)) is not None:
+        chain.append(trust)
+        trust_id = trust.redelegated_trust_id
+    return tuple(chain)
 
 
 def _credential(
@@ -180,10 +233,12 @@ async def _roles(keystone: Keystone, token: Token, delegation: _Delegation) -> t
         return ()
     graph = await keystone.remember(role_graph)
     trust, credential = delegation.trust, delegation.credential
-    holder = trust.trustor_user_id if trust else token.user_id
+    holder = delegation.grantor_id or token.user_id
     held = {r.id for r in graph.expand(await _held(keystone, holder, token))}
     if credential is not None:
         held &= set(credential.roles)
+    if delegation.access_token is not None:
+        held &= set(delegation.access_token.roles)
     if trust is not None:
         if not set(trust.roles) <= held:
             raise refusal("the trustor no longer has the roles")
@@ -218,6 +273,10 @@ def _context(
     if delegation.trust is not None:
         extra["trust_id"] = delegation.trust.id
         extra["trustee_id"] = delegation.trust.trustee_user_id
+        extra["trustor_id"] = delegation.trust.trustor_user_id
+    if delegation.access_token is not None:
+        extra["access_token_id"] = delegation.access_token.id
+        extra["consumer_id"] = delegation.access_token.consumer_id
     return Context(
         request_id="",
         user_id=user.user.id,

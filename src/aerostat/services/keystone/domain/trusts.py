@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import or_, update
 
 from aerostat.kit.db.engine import Tx
@@ -9,7 +11,7 @@ from aerostat.kit.errors import BadRequest, Forbidden
 from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.db.assignments import role_graph, role_ids_on_project
 from aerostat.services.keystone.domain import nouns, revocation
-from aerostat.services.keystone.domain.tokens import refusal
+from aerostat.services.keystone.domain.tokens import refusal, trust_chain
 from aerostat.services.keystone.model.revocations import TRUST
 from aerostat.services.keystone.model.secrets import Trust
 from aerostat.services.keystone.runtime import Keystone
@@ -17,31 +19,97 @@ from aerostat.services.keystone.runtime import Keystone
 C = tables.trusts.c
 
 
-async def create(keystone: Keystone, trust: Trust, role_refs: list[dict[str, str]]) -> Trust:
+class Redelegation(Struct, frozen=True):
+    """Whether and how often a new trust may be passed on, and the trust it is passed on from."""
+
+    allowed: bool
+    count: int | None
+    source_trust_id: str = ""
+
+
+async def create(
+    keystone: Keystone, trust: Trust, role_refs: list[dict[str, str]], wish: Redelegation
+) -> Trust:
     """Store `trust` with the roles meant by `role_refs` (id or name each).
 
-    Raises: Forbidden (roles that the trustor has not), BadRequest, NotFound.
+    Raises: Forbidden (roles that the trustor has not, too many steps), BadRequest, NotFound.
     """
 
     def write(tx: Tx) -> Trust:
-        from msgspec.structs import replace
-
         nouns.users.must(tx, trust.trustee_user_id)
         if trust.project_id:
             nouns.projects.must(tx, trust.project_id)
+        chain = trust_chain(tx, wish.source_trust_id)
+        if wish.source_trust_id and not chain:
+            raise nouns.trusts.missing(wish.source_trust_id)
         roles = _roles(tx, role_refs)
-        held = role_graph(tx).expand(
-            role_ids_on_project(tx, trust.trustor_user_id, trust.project_id)
-        )
-        if not set(roles) <= {r.id for r in held} or (trust.project_id and not roles):
-            raise Forbidden("At least one role should be specified, all held by the trustor.")
-        made = replace(trust, roles=roles)
+        grantor = chain[-1].trustor_user_id if chain else trust.trustor_user_id
+        held = role_graph(tx).expand(role_ids_on_project(tx, grantor, trust.project_id))
+        for role_id in roles:
+            if role_id not in {r.id for r in held}:
+                raise nouns.roles.missing(role_id)
+        if trust.project_id and not roles:
+            raise Forbidden("At least one role should be specified.")
+        made = replace(trust, roles=roles, redelegation_count=_steps(keystone, trust, wish, chain))
+        if chain:
+            made = replace(made, redelegated_trust_id=chain[0].id)
+        for parent in chain:
+            made = _within(keystone, made, parent)
         stores.trusts.insert(tx, made)
         return made
 
     if trust.expires_at is not None and trust.expires_at <= keystone.clock.now():
         raise BadRequest("Expiration time must be in the future.", field="expires_at")
-    return await keystone.db.write(write)
+    return await keystone.change(write)
+
+
+def _steps(keystone: Keystone, trust: Trust, wish: Redelegation, chain: tuple[Trust, ...]) -> int:
+    """Return how often the new trust may be passed on."""
+    most = keystone.config.max_redelegation_count
+    if not wish.allowed or wish.count == 0:
+        return 0
+    if trust.remaining_uses is not None:
+        raise BadRequest("remaining_uses must not be set if redelegation is allowed")
+    if wish.count is not None and wish.count > most:
+        raise Forbidden(
+            f"Requested redelegation depth of {wish.count} is greater than allowed {most}"
+        )
+    if not chain:
+        return most if wish.count is None else wish.count
+    left = chain[0].redelegation_count - 1
+    if wish.count is not None and wish.count != left:
+        raise Forbidden(
+            'Modifying "redelegation_count" upon redelegation is forbidden. Omitting this '
+            "parameter is advised."
+        )
+    return left
+
+
+def _within(keystone: Keystone, trust: Trust, parent: Trust) -> Trust:
+    """Return `trust`, which ends with `parent` at the latest. Raises: Forbidden (is more)."""
+    most = keystone.config.max_redelegation_count
+    if not 0 < parent.redelegation_count <= most:
+        raise Forbidden(
+            f"Remaining redelegation depth of {parent.redelegation_count} out of allowed range "
+            f"of [0..{most}]"
+        )
+    if trust.remaining_uses is not None:
+        raise Forbidden(
+            f'Field "remaining_uses" is set to {trust.remaining_uses} while it must not be set '
+            "in order to redelegate a trust"
+        )
+    if not set(trust.roles) <= set(parent.roles) or trust.project_id != parent.project_id:
+        raise Forbidden("Some of requested roles are not in redelegated trust")
+    if trust.impersonation and not parent.impersonation:
+        raise Forbidden(
+            "Impersonation is not allowed because redelegated trust does not specify "
+            f"impersonation. Redelegated trust id: {parent.id}"
+        )
+    if parent.expires_at is None:
+        return trust
+    if trust.expires_at is not None and trust.expires_at > parent.expires_at:
+        raise Forbidden("Requested expiration time is more than redelegated trust can provide")
+    return trust if trust.expires_at else replace(trust, expires_at=parent.expires_at)
 
 
 def _roles(tx: Tx, refs: list[dict[str, str]]) -> list[str]:
@@ -84,31 +152,37 @@ async def show(keystone: Keystone, trust_id: str) -> Trust:
 
 
 async def delete(keystone: Keystone, trust_id: str) -> None:
-    """End a trust and its tokens."""
+    """End a trust, those it was passed on as, and their tokens."""
 
     def write(tx: Tx) -> None:
-        tx.run(
-            update(tables.trusts).where(C.id == trust_id).values(deleted_at=keystone.clock.now())
-        )
-        revocation.record(keystone, tx, TRUST, trust_id)
+        ending = [trust_id]
+        while ending:
+            one = ending.pop()
+            stmt = update(tables.trusts).where(C.id == one, C.deleted_at.is_(None))
+            tx.run(stmt.values(deleted_at=keystone.clock.now()))
+            revocation.record(keystone, tx, TRUST, one)
+            passed_on = stores.trusts.all(tx, C.redelegated_trust_id == one)
+            ending += [t.id for t in passed_on if t.deleted_at is None]
 
     await keystone.change(write)
 
 
-async def consume(keystone: Keystone, trust_id: str, user_id: str) -> Trust:
-    """Use up one of a trust's uses. Raises: Unauthorized, Forbidden (not the trustee)."""
+async def find(keystone: Keystone, trust_id: str) -> Trust:
+    """Return a trust that may be used. Raises: Unauthorized."""
     trust = await nouns.look(keystone, nouns.trusts, trust_id)
-    if trust is None or trust.deleted_at is not None:
-        raise refusal("trust is gone")
-    if trust.trustee_user_id != user_id:
-        raise Forbidden("User is not a trustee.")
-    if trust.remaining_uses is not None:
-        left = C.remaining_uses > 0
-        stmt = update(tables.trusts).where(C.id == trust_id, left)
-
-        def write(tx: Tx) -> int:
-            return tx.run(stmt.values(remaining_uses=C.remaining_uses - 1))
-
-        if not await keystone.change(write):
-            raise refusal("trust is used up")
+    if trust is None or trust.deleted_at is not None or trust.remaining_uses == 0:
+        raise refusal("trust is gone or used up")
     return trust
+
+
+async def consume(keystone: Keystone, trust: Trust) -> None:
+    """Use up one of a trust's uses, if they are counted. Raises: Unauthorized (none is left)."""
+    if trust.remaining_uses is None:
+        return
+    stmt = update(tables.trusts).where(C.id == trust.id, C.remaining_uses > 0)
+
+    def write(tx: Tx) -> int:
+        return tx.run(stmt.values(remaining_uses=C.remaining_uses - 1))
+
+    if not await keystone.change(write):
+        raise refusal("trust is used up")

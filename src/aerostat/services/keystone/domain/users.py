@@ -7,9 +7,10 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import select
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import BadRequest, Unauthorized
+from aerostat.kit.errors import BadRequest
 from aerostat.services.keystone.db import assignments, stores, tables
-from aerostat.services.keystone.domain import nouns, revocation
+from aerostat.services.keystone.domain import nouns, options, passwords, revocation
+from aerostat.services.keystone.domain.tokens import is_active, refusal
 from aerostat.services.keystone.model.actors import Group, Membership, Project, User
 from aerostat.services.keystone.model.listing import Listing
 from aerostat.services.keystone.model.revocations import USER
@@ -19,19 +20,30 @@ C = tables.users.c
 
 
 async def create(keystone: Keystone, user: User, password: str | None) -> User:
-    """Store a new user. Raises: Conflict, NotFound (its domain)."""
+    """Store a new user. Raises: Conflict, NotFound (its domain), BadRequest (the password)."""
+    user = replace(user, options=options.merged(options.USER, {}, user.options))
+    hashed = ""
     if password is not None:
-        user = replace(user, password_hash=await keystone.hasher.hash(password))
-    return await keystone.change(_insert, user)
+        passwords.check_strength(keystone, password)
+        hashed = await keystone.hasher.hash(password)
+
+    def write(tx: Tx) -> User:
+        domain = nouns.domains.must(tx, user.domain_id)
+        if not domain.is_domain:
+            raise nouns.domains.missing(user.domain_id)
+        _unique(tx, user)
+        made = replace(user, created_at=keystone.clock.now())
+        if hashed:
+            made = passwords.put(keystone, tx, made, hashed, self_service=False)
+        stores.users.insert(tx, made)
+        return made
+
+    return await keystone.change(write)
 
 
-def _insert(tx: Tx, user: User) -> User:
-    domain = nouns.domains.must(tx, user.domain_id)
-    if not domain.is_domain:
-        raise nouns.domains.missing(user.domain_id)
-    _unique(tx, user)
-    stores.users.insert(tx, user)
-    return user
+def current(keystone: Keystone, user: User) -> User:
+    """Return `user` as it is to be shown: one who was idle for too long is not enabled."""
+    return user if is_active(keystone, user) == user.enabled else replace(user, enabled=False)
 
 
 def _unique(tx: Tx, user: User) -> None:
@@ -44,31 +56,65 @@ async def update(keystone: Keystone, user_id: str, changes: dict[str, Any]) -> U
 
     Raises: Conflict, NotFound, BadRequest (another domain).
     """
-    password = changes.pop("password", None)
-    if password is not None:
-        changes["password_hash"] = await keystone.hasher.hash(password)
+    hashed: str | None = None
+    if "password" in changes:
+        password = changes.pop("password")
+        if password:
+            passwords.check_strength(keystone, password)
+        hashed = await keystone.hasher.hash(password) if password else ""
+    return await keystone.change(_update, keystone, user_id, changes, hashed)
 
-    def write(tx: Tx) -> User:
-        before = nouns.users.must(tx, user_id)
-        if changes.get("domain_id", before.domain_id) != before.domain_id:
-            raise BadRequest("Cannot change Domain ID.", field="domain_id")
-        user = nouns.changed(before, changes)
-        _unique(tx, user)
-        stores.users.update(tx, user)
-        if "password_hash" in changes or (before.enabled and not user.enabled):
-            revocation.record(keystone, tx, USER, user_id)
-        return user
 
-    return await keystone.change(write)
+def _update(
+    tx: Tx, keystone: Keystone, user_id: str, changes: dict[str, Any], hashed: str | None
+) -> User:
+    before = nouns.users.must(tx, user_id)
+    if changes.get("domain_id", before.domain_id) != before.domain_id:
+        raise BadRequest("Cannot change Domain ID.", field="domain_id")
+    if "options" in changes:
+        wanted = options.merged(options.USER, before.options, changes["options"])
+        changes = {**changes, "options": wanted}
+    user = nouns.changed(before, changes)
+    _unique(tx, user)
+    if hashed is not None:
+        user = passwords.put(keystone, tx, user, hashed, self_service=False)
+    if changes.get("enabled"):
+        passwords.forgive(tx, user_id)
+        user = replace(user, last_active_at=keystone.clock.now())
+    stores.users.update(tx, user)
+    if hashed is not None or (before.enabled and not user.enabled):
+        revocation.record(keystone, tx, USER, user_id)
+    return user
 
 
 async def change_password(keystone: Keystone, user_id: str, original: str, new: str) -> None:
-    """Let a user choose a new password. Raises: Unauthorized (wrong old one)."""
+    """Let a user choose a new password, an expired one too; all tokens of the user end.
+
+    Raises: Unauthorized (wrong old one, or nobody who may come in), BadRequest (the new one).
+    """
     user = await nouns.look(keystone, nouns.users, user_id)
+    locked = user is not None and await passwords.locked_out(keystone, user)
     right = await keystone.hasher.verify(original, user.password_hash if user else "")
-    if user is None or not right or not user.enabled:
-        raise Unauthorized("The request you have made requires authentication.")
-    await update(keystone, user_id, {"password": new})
+    if user is None or locked:
+        raise refusal("unknown user, or locked out")
+    if not right:
+        await passwords.failed(keystone, user)
+        raise refusal("wrong password")
+    if not is_active(keystone, user):
+        raise refusal("disabled user")
+    await passwords.check_choice(keystone, user, new)
+    hashed = await keystone.hasher.hash(new)
+
+    def write(tx: Tx) -> None:
+        before = nouns.users.must(tx, user_id)
+        if before.password_hash != user.password_hash:
+            raise refusal("the password was changed meanwhile")
+        chosen = passwords.put(keystone, tx, before, hashed, self_service=True)
+        stores.users.update(tx, chosen)
+        passwords.forgive(tx, user_id)
+        revocation.record(keystone, tx, USER, user_id)
+
+    await keystone.change(write)
 
 
 async def delete(keystone: Keystone, user_id: str) -> None:
@@ -89,6 +135,9 @@ def purge(keystone: Keystone, tx: Tx, user_id: str) -> None:
         tables.credentials,
         tables.application_credentials,
         tables.access_rules,
+        tables.passwords,
+        tables.failures,
+        tables.access_tokens,
     ):
         tx.run(sql_delete(table).where(table.c.user_id == user_id))
     trusts = tables.trusts

@@ -35,6 +35,26 @@ class User(Struct, frozen=True):
     password_expires_at: float | None
     options: dict[str, Any]
     extra: dict[str, Any]
+    created_at: float | None = None
+    last_active_at: float | None = None
+
+
+class PasswordRecord(Struct, frozen=True):
+    """A password that a user has or had; `self_service`: the user chose it."""
+
+    id: str
+    user_id: str
+    password_hash: str
+    created_at: float
+    self_service: bool
+
+
+class LoginFailures(Struct, frozen=True):
+    """Wrong passwords given for a user since the last right one, and when the last was."""
+
+    user_id: str
+    count: int
+    last_at: float
 
 
 class Group(Struct, frozen=True):

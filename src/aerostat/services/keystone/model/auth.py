@@ -1,5 +1,7 @@
 """What somebody offers to be let in, and what they want to do then."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 
@@ -12,11 +14,11 @@ class UserRef(Struct, frozen=True):
     domain_name: str = ""
 
 
-class PasswordProof(Struct, frozen=True):
-    """A user and the password."""
+class SecretProof(Struct, frozen=True):
+    """A user and the password, or the passcode of this half minute."""
 
     user: UserRef
-    password: str
+    secret: str
 
 
 class ApplicationCredentialProof(Struct, frozen=True):
@@ -26,6 +28,15 @@ class ApplicationCredentialProof(Struct, frozen=True):
     name: str
     user: UserRef
     secret: str
+
+
+class SignedRequest(Struct, frozen=True):
+    """An HTTP request as its client signed it. Source: RFC 5849."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    query: tuple[tuple[str, str], ...] = ()
 
 
 class ScopeRequest(Struct, frozen=True):
@@ -42,10 +53,16 @@ class ScopeRequest(Struct, frozen=True):
 
 
 class AuthRequest(Struct, frozen=True):
-    """All of an authentication request; a method that is named has its proof."""
+    """All of an authentication request; a method that is named has its proof.
+
+    `receipt` stands for what was proven in an earlier request; `signed` is this request.
+    """
 
     methods: tuple[str, ...]
     scope: ScopeRequest
-    password: PasswordProof | None = None
+    password: SecretProof | None = None
+    totp: SecretProof | None = None
     token: str = ""
     application_credential: ApplicationCredentialProof | None = None
+    oauth1: SignedRequest | None = None
+    receipt: str = ""

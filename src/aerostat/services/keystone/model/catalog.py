@@ -71,6 +71,18 @@ class PolicyBlob(Struct, frozen=True):
     extra: dict[str, Any]
 
 
+class PolicyAssociation(Struct, frozen=True):
+    """A policy for an endpoint, a service, or a service in a region; the rest is empty.
+
+    Source: OS-ENDPOINT-POLICY.
+    """
+
+    endpoint_id: str
+    service_id: str
+    region_id: str
+    policy_id: str
+
+
 class Catalog(Struct, frozen=True):
     """The enabled services with their enabled endpoints."""
 

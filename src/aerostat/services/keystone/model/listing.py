@@ -4,9 +4,16 @@ from typing import Any
 
 from msgspec import Struct
 
+ORDERS = ("lt", "lte", "gt", "gte", "eq", "neq")
+"""Comparisons of a field with a number."""
+
 
 class Filter(Struct, frozen=True):
-    """A condition on a field; `how` is equals, contains, startswith or endswith (i: any case)."""
+    """A condition on a field.
+
+    `how` is equals, contains, startswith or endswith (with an i before it: in any case of
+    letters), or one of ORDERS.
+    """
 
     field: str
     how: str

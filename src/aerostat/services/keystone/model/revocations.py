@@ -13,7 +13,8 @@ AUDIT, CHAIN, USER, PROJECT, DOMAIN, TRUST, ROLE = (
     "trust_id",
     "role_id",
 )
-KINDS = (AUDIT, CHAIN, USER, PROJECT, DOMAIN, TRUST, ROLE)
+CONSUMER, ACCESS_TOKEN = "consumer_id", "access_token_id"
+KINDS = (AUDIT, CHAIN, USER, PROJECT, DOMAIN, TRUST, ROLE, CONSUMER, ACCESS_TOKEN)
 
 
 class Revocation(Struct, frozen=True):
@@ -23,6 +24,15 @@ class Revocation(Struct, frozen=True):
     key: str
     issued_before: float
     revoked_at: float
+    generation: int = 0
+
+
+class Ties(Struct, frozen=True):
+    """What a token hangs on beside its own fields: domains, users of a trust, a consumer."""
+
+    domain_ids: tuple[str, ...]
+    user_ids: tuple[str, ...] = ()
+    consumer_id: str = ""
 
 
 class Revocations:
@@ -42,7 +52,7 @@ class Revocations:
             for key in [k for k, until in known.items() if until < before]:
                 del known[key]
 
-    def revoked(self, token: Token, user_domain_id: str, scope_domain_id: str) -> bool:
+    def revoked(self, token: Token, ties: Ties) -> bool:
         """Tell whether `token` is void."""
         until, issued = self._until, token.issued_at
         return (
@@ -50,9 +60,11 @@ class Revocations:
             or issued <= until[CHAIN].get(token.audit_ids[-1], -1)
             or issued <= until[USER].get(token.user_id, -1)
             or issued <= until[PROJECT].get(token.scope_id, -1)
-            or issued <= until[DOMAIN].get(user_domain_id, -1)
-            or issued <= until[DOMAIN].get(scope_domain_id, -1)
-            or (bool(token.trust_id) and issued <= until[TRUST].get(token.trust_id, -1))
+            or any(issued <= until[DOMAIN].get(domain_id, -1) for domain_id in ties.domain_ids)
+            or any(issued <= until[USER].get(user_id, -1) for user_id in ties.user_ids)
+            or issued <= until[TRUST].get(token.trust_id, -1)
+            or issued <= until[ACCESS_TOKEN].get(token.access_token_id, -1)
+            or issued <= until[CONSUMER].get(ties.consumer_id, -1)
         )
 
     def __len__(self) -> int:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Credential(Struct, frozen=True):
-    """An opaque secret of a user; `blob` is encrypted where it rests."""
+    """An opaque secret of a user; `blob` is encrypted where it rests, `key_hash` names the key."""
 
     id: str
     user_id: str
@@ -14,6 +14,7 @@ class Credential(Struct, frozen=True):
     type: str
     blob: str
     extra: dict[str, Any]
+    key_hash: str = ""
 
 
 class ApplicationCredential(Struct, frozen=True):
@@ -65,3 +66,28 @@ class Consumer(Struct, frozen=True):
     description: str
     secret: str
     extra: dict[str, Any]
+
+
+class RequestToken(Struct, frozen=True):
+    """What a consumer has before and after the user agreed. Source: OS-OAUTH1, RFC 5849."""
+
+    id: str
+    secret: str
+    consumer_id: str
+    project_id: str
+    verifier: str
+    user_id: str
+    roles: list[str]
+    expires_at: float | None
+
+
+class AccessToken(Struct, frozen=True):
+    """A consumer's right to act as a user in one project with some roles. Source: OS-OAUTH1."""
+
+    id: str
+    secret: str
+    consumer_id: str
+    project_id: str
+    user_id: str
+    roles: list[str]
+    expires_at: float | None

@@ -6,9 +6,23 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-METHODS = ("password", "token", "application_credential", "trust", "totp", "external")
+METHODS = (
+    "password",
+    "token",
+    "application_credential",
+    "trust",
+    "totp",
+    "external",
+    "oauth1",
+    "mapped",
+    "ec2credential",
+    "oauth2_credential",
+)
+"""The place in this list is in every token: new ones go to its end."""
+
 UNSCOPED, PROJECT, DOMAIN, SYSTEM = "unscoped", "project", "domain", "system"
 SCOPES = (UNSCOPED, PROJECT, DOMAIN, SYSTEM)
+SYSTEM_TARGET = "system"
 LAYOUT = 1
 """Version of the payload's layout; a reader refuses others."""
 
@@ -25,6 +39,7 @@ class Token(Struct, frozen=True):
     audit_ids: tuple[str, ...]
     application_credential_id: str = ""
     trust_id: str = ""
+    access_token_id: str = ""
 
 
 class _Payload(Struct, frozen=True, array_like=True):
@@ -40,6 +55,7 @@ class _Payload(Struct, frozen=True, array_like=True):
     audit_ids: tuple[str, ...]
     application_credential: Any = b""
     trust: Any = b""
+    access_token: Any = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -60,6 +76,7 @@ def pack(token: Token) -> bytes:
             token.audit_ids,
             _short(token.application_credential_id),
             _short(token.trust_id),
+            _short(token.access_token_id),
         )
     )
 
@@ -82,6 +99,7 @@ def unpack(raw: bytes) -> Token:
         p.audit_ids,
         _long(p.application_credential),
         _long(p.trust),
+        _long(p.access_token),
     )
 
 

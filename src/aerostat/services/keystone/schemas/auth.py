@@ -1,8 +1,8 @@
 """The body of an authentication request."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import field
+from msgspec import Meta, field
 
 from aerostat.kit.http.schema import Body, Open
 
@@ -21,6 +21,17 @@ class PasswordUser(Open, kw_only=True):
 
 class Password(Body):
     user: PasswordUser
+
+
+class TotpUser(Open, kw_only=True):
+    passcode: str
+    id: str = ""
+    name: str = ""
+    domain: DomainRef | None = None
+
+
+class Totp(Body):
+    user: TotpUser
 
 
 class TokenId(Body):
@@ -45,6 +56,8 @@ class Identity(Open, kw_only=True):
     password: Password | None = None
     token: TokenId | None = None
     application_credential: ApplicationCredential | None = None
+    totp: Totp | None = None
+    oauth1: dict[str, Any] | None = None
 
 
 class ProjectRef(Body):
@@ -72,3 +85,20 @@ class Auth(Open, kw_only=True):
 
 class AuthPost(Body):
     auth: Auth
+
+
+class SignedPost(Open, kw_only=True):
+    """A request to EC2 or S3 as it was signed; the names are what upstream's clients send."""
+
+    credentials: dict[str, Any] | None = None
+    credential: dict[str, Any] | None = None
+    ec2_credentials: dict[str, Any] | None = field(default=None, name="ec2Credentials")
+
+
+class RoleOfToken(Body):
+    id: str = ""
+    name: str = ""
+
+
+class RequestTokenPut(Body):
+    roles: Annotated[list[RoleOfToken], Meta(min_length=1)]

@@ -1,0 +1,80 @@
+"""Notifications: what happened, told to whoever listens. Source: CADF, DSP0262."""
+
+import asyncio
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from aerostat.kit.bus.endpoint import Bus, Endpoint
+from aerostat.kit.errors import Fault
+from aerostat.kit.log import Logger
+
+log = Logger("events")
+
+QUEUE_MAX = 10_000
+"""Events that wait for a listener; the further ones go to the log alone."""
+
+TIMEOUT_S = 5.0
+
+
+class Event(Struct, frozen=True):
+    """A notification as upstream's services send it; `payload` is a CADF event for keystone.
+
+    `timestamp` is UTC, "YYYY-MM-DD hh:mm:ss.ffffff".
+    """
+
+    event_type: str
+    publisher_id: str
+    message_id: str
+    timestamp: str
+    payload: dict[str, Any]
+    priority: str = "INFO"
+
+
+class Notifier(Protocol):
+    """Takes events; never waits and never fails."""
+
+    def emit(self, event: Event) -> None: ...
+
+
+class Listener(Protocol):
+    """Whoever serves `notifications` gets every event, each at least once while it is there."""
+
+    async def notify(self, *, event: Event) -> None: ...
+
+
+notifications: Endpoint[Listener] = Endpoint("notifications", Listener)
+
+
+class LogNotifier:
+    """Writes events to the log, a JSON object a line."""
+
+    def emit(self, event: Event) -> None:
+        log.info(event.event_type, message_id=event.message_id, payload=event.payload)
+
+
+class BusNotifier:
+    """Sends events over the bus, in order; what nobody takes is written to the log."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._listener = notifications.at(bus, timeout_s=TIMEOUT_S)
+        self._log = LogNotifier()
+        self._waiting: asyncio.Queue[Event] = asyncio.Queue(QUEUE_MAX)
+        self._task: asyncio.Task[None] | None = None
+
+    def emit(self, event: Event) -> None:
+        """Queue `event`; called in the event loop."""
+        if self._waiting.full():
+            self._log.emit(event)
+            return
+        self._waiting.put_nowait(event)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._send(), name="notifications")
+
+    async def _send(self) -> None:
+        while not self._waiting.empty():
+            event = self._waiting.get_nowait()
+            try:
+                await self._listener.notify(event=event)
+            except Fault:
+                self._log.emit(event)

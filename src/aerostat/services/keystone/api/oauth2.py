@@ -1,0 +1,79 @@
+"""/v3/OS-OAUTH2/token: tokens by the client credentials grant of OAuth 2.0. Source: RFC 6749."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from aerostat.kit.errors import Fault, TooLarge, Unauthorized
+from aerostat.kit.http.route import Reply, Request, Routes
+from aerostat.services.keystone.domain import authentication
+from aerostat.services.keystone.model.auth import (
+    ApplicationCredentialProof,
+    AuthRequest,
+    ScopeRequest,
+    UserRef,
+)
+from aerostat.services.keystone.runtime import Keystone
+
+routes: Routes[Keystone] = Routes("oauth2")
+
+FORM_MAX = 16_384
+"""Bytes of a request."""
+
+
+@routes.post("/OS-OAUTH2/token", policy=None, public=True, stream=True, status=200)
+async def create(keystone: Keystone, req: Request[None]) -> Reply:
+    """Give a token to a client: an application credential, by its id and secret."""
+    form = dict(parse_qsl(await _text(req), keep_blank_values=True))
+    kind = form.get("grant_type")
+    if kind is None:
+        return _refused(req, 400, "invalid_request", "The parameter grant_type is required.")
+    if kind != "client_credentials":
+        said = f"The parameter grant_type {kind} is not supported."
+        return _refused(req, 400, "unsupported_grant_type", said)
+    client_id, secret = _client(req.headers, form)
+    if not client_id or not secret:
+        return _refused(req, 401, "invalid_client", "Client authentication failed.")
+    proof = ApplicationCredentialProof(client_id, "", UserRef(), secret)
+    methods = ("application_credential",)
+    wanted = AuthRequest(methods, ScopeRequest(), application_credential=proof)
+    try:
+        found = await authentication.issue(keystone, wanted)
+    except Unauthorized:
+        return _refused(req, 401, "invalid_client", "Client authentication failed.")
+    except Fault as why:
+        return _refused(req, 400, "invalid_request", why.message)
+    left_s = found.token.expires_at - int(keystone.clock.now())
+    body = {"access_token": found.text, "token_type": "Bearer", "expires_in": left_s}
+    return Reply(body, headers=NO_STORE)
+
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+async def _text(req: Request[Any]) -> str:
+    raw = b""
+    async for chunk in req.chunks():
+        raw += chunk
+        if len(raw) > FORM_MAX:
+            raise TooLarge("Request is too large.")
+    return raw.decode("utf-8", "replace")
+
+
+def _client(headers: Mapping[str, str], form: Mapping[str, str]) -> tuple[str, str]:
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return form.get("client_id", ""), form.get("client_secret", "")
+    try:
+        client_id, _, secret = base64.b64decode(given, validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return unquote(client_id), unquote(secret)
+
+
+def _refused(req: Request[Any], status: int, error: str, about: str) -> Reply:
+    headers = dict(NO_STORE)
+    if status == 401:
+        headers["WWW-Authenticate"] = f'Keystone uri="{req.base}"'
+    return Reply({"error": error, "error_description": about}, status=status, headers=headers)
