@@ -108,12 +108,15 @@ def by_token(token: str) -> Any:
 
 @asynccontextmanager
 async def cloud_at(path: Path, **options: Any) -> AsyncIterator[Cloud]:
-    """Start a keystone whose state is under `path`, with these options of KeystoneConfig."""
+    """Start a keystone whose state is under `path`, with these options of KeystoneConfig.
+
+    `shared=True`: another may run over the same state, with the same `clock`.
+    """
+    shared, clock = options.pop("shared", False), options.pop("clock", None) or TickingClock()
     db = SqliteDatabase(path / "db")
     await upgrade(db, "keystone", manifest.migrations)
-    clock = TickingClock()
     config = KeystoneConfig(password_hash_rounds=4, **options)
-    keystone = build(db, path, config, clock=clock)
+    keystone = build(db, path, config, clock=clock, shared=shared)
     await bootstrap(keystone, admin_password=PASSWORD, base_url="http://ks/v3")
     authenticate = IdentityProvider(keystone).authenticate
     app = Api(manifest.api, keystone, Policy(manifest.rules), authenticate)

@@ -8,6 +8,8 @@ import httpx
 import pytest
 from keystone_cloud import Cloud, by_password, by_token, cloud_at
 
+from aerostat.kit.clock import iso
+
 
 @pytest.fixture
 async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
@@ -211,3 +213,80 @@ async def test_a_trust_acts_for_its_trustor(cloud: Cloud) -> None:
     path = f"/OS-TRUST/trusts/{trust_id}"
     assert (await cloud.call("DELETE", path, token)).status_code == 204
     assert (await cloud.validate(acting)).status_code == 404
+
+
+async def trust(cloud: Cloud, token: str, status: int = 201, **body: Any) -> Any:
+    """Make a trust of member with `body`."""
+    body = {"impersonation": True, "roles": [{"name": "member"}], **body}
+    reply = await cloud.call("POST", "/OS-TRUST/trusts", token, {"trust": body})
+    assert reply.status_code == status, reply.text
+    return reply.json().get("trust")
+
+
+async def test_trusts_are_passed_on_as_far_as_allowed(cloud: Cloud) -> None:
+    first, project, token = await cloud.member()
+    second, third = await cloud.user(), await cloud.user()
+    place = {"project_id": project["id"]}
+    parties = {"trustor_user_id": first["id"], "trustee_user_id": second["id"], **place}
+    await trust(cloud, token, 403, **parties, allow_redelegation=True, redelegation_count=4)
+    await trust(cloud, token, 400, **parties, allow_redelegation=True, remaining_uses=1)
+    top = await trust(cloud, token, **parties, allow_redelegation=True, redelegation_count=1)
+    assert top["redelegation_count"] == 1
+    acting = await cloud.log_in(second["id"], scope={"OS-TRUST:trust": {"id": top["id"]}})
+    onward = {"trustor_user_id": first["id"], "trustee_user_id": third["id"], **place}
+    await trust(cloud, acting, 403, **onward, remaining_uses=1)
+    late = "2099-01-01T00:00:00Z"
+    below = await trust(cloud, acting, **onward, allow_redelegation=True, expires_at=late)
+    assert below["redelegated_trust_id"] == top["id"] and below["redelegation_count"] == 0
+    again = await cloud.log_in(third["id"], scope={"OS-TRUST:trust": {"id": below["id"]}})
+    assert (await cloud.validate(again)).json()["token"]["user"]["id"] == first["id"]
+    await trust(cloud, again, 403, **{**onward, "trustee_user_id": second["id"]})
+    await cloud.call("DELETE", f"/OS-TRUST/trusts/{top['id']}", token)
+    assert (await cloud.validate(again)).status_code == 404
+    reply = await cloud.call("GET", f"/OS-TRUST/trusts/{below['id']}", token)
+    assert reply.status_code == 404
+
+
+async def test_a_trust_that_is_passed_on_gives_no_more(cloud: Cloud) -> None:
+    first, project, token = await cloud.member("manager")
+    second, third = await cloud.user(), await cloud.user()
+    place = {"project_id": project["id"]}
+    parties = {"trustor_user_id": first["id"], "trustee_user_id": second["id"], **place}
+    soon = {"expires_at": iso(cloud.clock.now() + 600)}
+    top = await trust(cloud, token, **parties, **soon, impersonation=False, allow_redelegation=True)
+    acting = await cloud.log_in(second["id"], scope={"OS-TRUST:trust": {"id": top["id"]}})
+    onward = {"trustor_user_id": second["id"], "trustee_user_id": third["id"], **place}
+    onward["impersonation"] = False
+    for more in (
+        {"roles": [{"name": "manager"}]},
+        {"impersonation": True},
+        {"expires_at": iso(cloud.clock.now() + 1200)},
+        {"project_id": (await cloud.make("project"))["id"]},
+    ):
+        body = {"impersonation": False, "roles": [{"name": "member"}], **onward, **more}
+        reply = await cloud.call("POST", "/OS-TRUST/trusts", acting, {"trust": body})
+        assert reply.status_code in (403, 404), more
+    below = await trust(cloud, acting, **onward)
+    assert below["expires_at"] == top["expires_at"]
+    # Nobody in the chain but the first has the role, and that is enough.
+    given = await cloud.log_in(third["id"], scope={"OS-TRUST:trust": {"id": below["id"]}})
+    said = (await cloud.validate(given)).json()["token"]
+    assert said["user"]["id"] == third["id"]
+    assert {r["name"] for r in said["roles"]} == {"member", "reader"}
+    path = f"/projects/{project['id']}/users/{first['id']}/roles/{cloud.roles['manager']}"
+    assert (await cloud.call("DELETE", path)).status_code == 204
+    assert (await cloud.validate(given)).status_code == 404
+
+
+async def test_a_use_is_counted_only_when_it_gives_a_token(cloud: Cloud) -> None:
+    first, project, token = await cloud.member()
+    second = await cloud.user()
+    parties = {"trustor_user_id": first["id"], "trustee_user_id": second["id"]}
+    made = await trust(cloud, token, **parties, project_id=project["id"], remaining_uses=1)
+    scope = {"OS-TRUST:trust": {"id": made["id"]}}
+    off, on = {"project": {"enabled": False}}, {"project": {"enabled": True}}
+    await cloud.call("PATCH", f"/projects/{project['id']}", json=off)
+    assert (await cloud.authenticate(by_password(second["id"]), scope)).status_code == 401
+    await cloud.call("PATCH", f"/projects/{project['id']}", json=on)
+    assert (await cloud.authenticate(by_password(second["id"]), scope)).status_code == 201
+    assert (await cloud.authenticate(by_password(second["id"]), scope)).status_code == 401

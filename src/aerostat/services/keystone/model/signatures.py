@@ -53,8 +53,9 @@ def _v1(request: Ec2Request, secret: str) -> str:
 
 
 def _v2(request: Ec2Request, secret: str) -> str:
-    digest = "sha1" if request.params.get("SignatureMethod") == "HmacSHA1" else "sha256"
-    lines = (request.verb, request.host, request.path, _query(request.params))
+    params = {"SignatureMethod": "HmacSHA256", **request.params}
+    digest = "sha1" if params["SignatureMethod"] == "HmacSHA1" else "sha256"
+    lines = (request.verb, request.host, request.path, _query(params))
     return _encoded(secret, "\n".join(lines), digest)
 
 
