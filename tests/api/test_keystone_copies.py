@@ -77,16 +77,19 @@ async def test_who_asks_waits_for_a_read_that_began_later() -> None:
         def __init__(self) -> None:
             self.value = 0
             self.gates: list[asyncio.Event] = []
+            self.came = asyncio.Condition()
 
         async def read(self, _fn: object) -> int:
             found, gate = self.value, asyncio.Event()
-            self.gates.append(gate)
+            async with self.came:
+                self.gates.append(gate)
+                self.came.notify_all()
             await gate.wait()
             return found
 
     async def until(count: int) -> None:
-        while len(db.gates) < count:
-            await asyncio.sleep(0)
+        async with db.came:
+            await db.came.wait_for(lambda: len(db.gates) >= count)
 
     db = Slow()
     watch = Watch(db)  # type: ignore[arg-type]

@@ -148,7 +148,7 @@ async def test_who_is_disabled_signs_nothing(cloud: Cloud) -> None:
 
 
 async def test_no_more_than_the_delegation(cloud: Cloud) -> None:
-    """Source: OSSA-2020-004, CVE-2020-12691: keys of a delegation have its roles, not the user's."""
+    """Keys of a delegation have its roles, not the user's. Source: CVE-2020-12691."""
     user, project, token = await cloud.member("admin")
     body = {"name": "limited", "roles": [{"name": "member"}], "unrestricted": True}
     path = f"/users/{user['id']}/application_credentials"
