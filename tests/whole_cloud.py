@@ -15,7 +15,7 @@ from aerostat.services.neutron.agent.node import NetworkAgent
 from aerostat.services.neutron.config import NetworkAgentConfig
 from aerostat.services.neutron.drivers.fake import FakeDataplane
 from aerostat.services.nova.agent.compute import ComputeAgent
-from aerostat.services.nova.agent.endpoint import compute_control, compute_host
+from aerostat.services.nova.agent.endpoint import compute_control
 from aerostat.services.nova.drivers.base import NodeIdentity
 from aerostat.services.nova.drivers.fake import FakeDriver
 from tests.servers import database_url
@@ -65,7 +65,7 @@ class WholeCloud:
     async def _start_host(self, name: str) -> None:
         driver = self.drivers[name]
         compute = ComputeAgent(name, driver, compute_control.at(self.bus))
-        compute_host.serve(self.bus, compute, name)
+        compute.serve(self.bus)
         config = NetworkAgentConfig(state_dir=str(self.folder / name))
         network = NetworkAgent(self.bus, name, config, FakeDataplane())
         await network.start()

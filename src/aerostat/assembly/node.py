@@ -7,7 +7,7 @@ from aerostat.services.neutron.agent.node import NetworkAgent
 from aerostat.services.neutron.config import NetworkAgentConfig
 from aerostat.services.neutron.drivers.base import Dataplane
 from aerostat.services.nova.agent.compute import ComputeAgent
-from aerostat.services.nova.agent.endpoint import compute_control, compute_host
+from aerostat.services.nova.agent.endpoint import compute_control
 from aerostat.services.nova.drivers.base import Driver, NodeIdentity
 
 log = Logger("node")
@@ -31,7 +31,7 @@ class Node:
         await self.bus.connected()
         for host in self._hosts():
             agent = ComputeAgent(host, self._driver(host), compute_control.at(self.bus))
-            compute_host.serve(self.bus, agent, host)
+            agent.serve(self.bus)
             config = NetworkAgentConfig(state_dir=str(s.node_dir / "neutron" / host))
             network = NetworkAgent(self.bus, host, config, self._dataplane())
             self._compute.append(agent)

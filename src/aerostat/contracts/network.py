@@ -45,9 +45,20 @@ class BoundPort(Struct, frozen=True):
     bridge: str
     mtu: int
     vif_type: str
+    status: str = "DOWN"
     addresses: list[FixedAddress] = []
     preexisting: bool = False
     tag: str | None = None
+
+
+class PortOwner(Struct, frozen=True):
+    """The server that a port is for, and where it runs."""
+
+    server_id: str
+    project_id: str
+    host: str
+    availability_zone: str
+    hostname: str
 
 
 class ServerAddress(Struct, frozen=True):
@@ -100,7 +111,7 @@ class Network(Protocol):
         ...
 
     async def wire(self, *, server_id: str, host: str) -> None:
-        """Return when the agents on `host` have bridges, filters, DHCP and metadata ready.
+        """Return when the agents on `host`, which has the ports or is prepared for them, are ready.
 
         Raises: Unavailable.
         """
@@ -108,6 +119,36 @@ class Network(Protocol):
 
     async def ports(self, *, server_id: str) -> list[BoundPort]:
         """Return the ports of a server, in the order they were made."""
+        ...
+
+    async def prepare_ports(self, *, server_id: str, host: str) -> list[BoundPort]:
+        """Let `host` have, besides the host they are bound to, what the server's ports need.
+
+        Returns them as they will be there. Raises: Unavailable (the host cannot have a network).
+        """
+        ...
+
+    async def forget_ports(self, *, server_id: str) -> None:
+        """Take back `prepare_ports`."""
+        ...
+
+    async def move_ports(self, *, server_id: str, host: str) -> list[BoundPort]:
+        """Bind the server's ports to `host` alone, and return them."""
+        ...
+
+    async def unbind_ports(self, *, server_id: str) -> None:
+        """Bind the server's ports to no host; they stay the server's."""
+        ...
+
+    async def attach_port(self, *, server: PortOwner, requested: RequestedNetwork) -> BoundPort:
+        """Make or adopt one more port for a server; repeating makes another one.
+
+        Raises: NotFound, Conflict (port or address in use), QuotaExceeded (ports).
+        """
+        ...
+
+    async def detach_port(self, *, server_id: str, port_id: str) -> None:
+        """Delete a port made for the server, or let go of an adopted one; absence is fine."""
         ...
 
     async def release_ports(self, *, server_id: str) -> None:

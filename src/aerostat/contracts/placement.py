@@ -72,6 +72,13 @@ class Placement(Protocol):
         """
         ...
 
+    async def transfer(self, *, from_id: str, to_id: str) -> None:
+        """Let `to_id` hold exactly what `from_id` holds, and `from_id` nothing.
+
+        Nothing changes if `from_id` holds nothing: repeating is safe.
+        """
+        ...
+
     async def release(self, *, consumer_id: str) -> None:
         """Give back whatever the consumer holds; nothing held is not an error."""
         ...

@@ -1,11 +1,16 @@
 """What neutron does for the other services."""
 
-from aerostat.contracts.network import BoundPort, RequestedNetwork, ServerAddress
+from aerostat.contracts.network import BoundPort, PortOwner, RequestedNetwork, ServerAddress
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Unavailable
 from aerostat.kit.ids import request_id
 from aerostat.services.neutron.agent.endpoint import network_host
-from aerostat.services.neutron.domain import notices, server_groups, server_views, servers
+from aerostat.services.neutron.domain import (
+    notices,
+    server_groups,
+    server_moves,
+    server_views,
+    servers,
+)
 from aerostat.services.neutron.domain.control import Control, system_call
 from aerostat.services.neutron.runtime import Call, NeutronService
 
@@ -56,14 +61,11 @@ class NetworkProvider:
     async def wire(self, *, server_id: str, host: str) -> None:
         """Return when the agents on `host` have everything ready for the server's ports."""
 
-        def read(tx: Tx) -> tuple[list[str], int, list[str]]:
-            found = servers.of_server(tx, server_id)
-            failed = [row.id for row in found if row.vif_type != "bridge"]
-            return [row.id for row in found], notices.revision(tx), failed
+        def read(tx: Tx) -> tuple[list[str], int]:
+            found = server_moves.check_wireable(tx, server_id, host)
+            return [row.id for row in found], notices.revision(tx)
 
-        port_ids, revision, failed = await self._db.read(read)
-        if failed:
-            raise Unavailable(f"Binding failed for port {failed[0]} on host {host}")
+        port_ids, revision = await self._db.read(read)
         if port_ids:
             timeout_s = self._neutron.config.wire_timeout_s
             agent = network_host.at(self._neutron.bus, host, timeout_s=timeout_s)
@@ -72,6 +74,52 @@ class NetworkProvider:
     async def ports(self, *, server_id: str) -> list[BoundPort]:
         """Return the ports of a server, in the order they were made."""
         return await self._db.read(server_views.bound_ports, server_id)
+
+    async def prepare_ports(self, *, server_id: str, host: str) -> list[BoundPort]:
+        """Let a second host have what the server's ports need; return them as they are there."""
+        call = system_call(self._neutron)
+
+        def write(tx: Tx) -> list[BoundPort]:
+            server_moves.prepare(tx, call, server_id, host)
+            return server_views.bound_ports(tx, server_id, host)
+
+        return await self._db.write(write)
+
+    async def forget_ports(self, *, server_id: str) -> None:
+        """Let no second host have anything for the server's ports."""
+        await self._db.write(server_moves.forget, system_call(self._neutron), server_id)
+
+    async def move_ports(self, *, server_id: str, host: str) -> list[BoundPort]:
+        """Bind the server's ports to `host` alone, and return them."""
+        call = system_call(self._neutron)
+
+        def write(tx: Tx) -> list[BoundPort]:
+            server_moves.move(tx, call, server_id, host)
+            return server_views.bound_ports(tx, server_id)
+
+        return await self._db.write(write)
+
+    async def unbind_ports(self, *, server_id: str) -> None:
+        """Bind the server's ports to no host; they stay the server's."""
+        await self._db.write(server_moves.unbind, system_call(self._neutron), server_id)
+
+    async def attach_port(self, *, server: PortOwner, requested: RequestedNetwork) -> BoundPort:
+        """Make or adopt one more port for a server."""
+        call = system_call(self._neutron)
+        s = server
+        wish = servers.Wish(s.server_id, s.project_id, s.host, s.availability_zone, s.hostname)
+
+        def write(tx: Tx) -> BoundPort:
+            port_id = server_moves.attach(tx, call, wish, requested, [])
+            found = server_views.bound_ports(tx, s.server_id)
+            return next(port for port in found if port.port_id == port_id)
+
+        return await self._db.write(write)
+
+    async def detach_port(self, *, server_id: str, port_id: str) -> None:
+        """Delete a port made for the server, or let go of an adopted one."""
+        call = system_call(self._neutron)
+        await self._db.write(server_moves.detach, call, server_id, port_id)
 
     async def release_ports(self, *, server_id: str) -> None:
         """Delete the ports made for the server and let go of the adopted ones."""

@@ -47,3 +47,24 @@ class NovaConfig(Struct, frozen=True):
 
     console_token_ttl_s: float = 600.0
     """Seconds that a console URL is good for."""
+
+    allow_resize_to_same_host: bool = False
+    """Whether a resize may stay on its host. Source: [DEFAULT] allow_resize_to_same_host."""
+
+    resize_confirm_window_s: float = 0.0
+    """Seconds after which a resize is confirmed by itself; 0 waits for ever.
+
+    Source: [DEFAULT] resize_confirm_window.
+    """
+
+    migration_timeout_s: float = 3600.0
+    """Seconds that the disks of a server may take from host to host."""
+
+    live_migration_timeout_s: float = 3600.0
+    """Seconds that a live migration may take. Source: live_migration_completion_timeout."""
+
+    shelved_offload_time_s: float = 0.0
+    """Seconds that a shelved server stays on its host; 0 frees it at once, -1 never.
+
+    Source: [DEFAULT] shelved_offload_time.
+    """

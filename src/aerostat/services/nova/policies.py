@@ -6,12 +6,14 @@ Source: nova documentation, "Nova Policies".
 from aerostat.kit.http.policy import (
     ADMIN,
     ANYONE,
+    PROJECT_MANAGER_OR_ADMIN,
     PROJECT_MEMBER_OR_ADMIN,
     PROJECT_READER_OR_ADMIN,
     Rule,
 )
 
 MEMBER, READER, ADMINS = PROJECT_MEMBER_OR_ADMIN, PROJECT_READER_OR_ADMIN, "rule:context_is_admin"
+MANAGER = PROJECT_MANAGER_OR_ADMIN
 OWN_USER = f"{ADMIN} or user_id:%(user_id)s"
 RULES: list[Rule] = []
 
@@ -38,6 +40,24 @@ SERVERS_START = _rule("servers:start", MEMBER)
 SERVERS_STOP = _rule("servers:stop", MEMBER)
 SERVERS_REBUILD = _rule("servers:rebuild", MEMBER)
 SERVERS_REBOOT = _rule("servers:reboot", MEMBER)
+SERVERS_RESIZE = _rule("servers:resize", MEMBER)
+SERVERS_CONFIRM_RESIZE = _rule("servers:confirm_resize", MEMBER)
+SERVERS_REVERT_RESIZE = _rule("servers:revert_resize", MEMBER)
+MIGRATE = _rule("os-migrate-server:migrate", MANAGER)
+MIGRATE_HOST = _rule("os-migrate-server:migrate:host", ADMINS)
+MIGRATE_LIVE = _rule("os-migrate-server:migrate_live", MANAGER)
+MIGRATE_LIVE_HOST = _rule("os-migrate-server:migrate_live:host", ADMINS)
+MIGRATIONS = _rule("os-migrations:index", MANAGER)
+MIGRATIONS_ALL = _rule("os-migrations:index:all_projects", ADMINS)
+MIGRATIONS_HOST = _rule("os-migrations:index:host", ADMINS)
+SERVER_MIGRATIONS = {
+    "index": _rule("servers:migrations:index", MANAGER),
+    "host": _rule("servers:migrations:index:host", ADMINS),
+    "show": _rule("servers:migrations:show", ADMINS),
+    "force_complete": _rule("servers:migrations:force_complete", MANAGER),
+    "delete": _rule("servers:migrations:delete", MANAGER),
+}
+EVACUATE = _rule("os-evacuate", ADMINS)
 PAUSE = _rule("os-pause-server:pause", MEMBER)
 UNPAUSE = _rule("os-pause-server:unpause", MEMBER)
 SUSPEND = _rule("os-suspend-server:suspend", MEMBER)

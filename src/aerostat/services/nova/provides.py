@@ -9,10 +9,15 @@ from aerostat.services.nova.db import hosts
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.domain import metadata
 from aerostat.services.nova.model.guest import GuestState, HostFacts, PowerState
-from aerostat.services.nova.model.server import STATE_OF_POWER
+from aerostat.services.nova.model.server import STATE_OF_POWER, VmState
 from aerostat.services.nova.runtime import Nova
 
 log = Logger("nova.conductor")
+RESTING = frozenset(STATE_OF_POWER.values())
+"""States that follow what the hypervisor says."""
+
+POWERED = (VmState.RESIZED, VmState.RESCUED, VmState.SHELVED)
+"""States that stay, whether the guest is on or off."""
 
 
 class Conductor:
@@ -54,17 +59,24 @@ class Conductor:
     def _take_over(self, tx: Tx, host: str, guests: list[GuestState]) -> None:
         power = {g.server_id: g.power_state for g in guests}
         for server in rows.on_host(tx, host):
-            self._settle(tx, server.uuid, power.get(server.uuid, PowerState.SHUTDOWN))
+            self._settle(tx, host, server.uuid, power.get(server.uuid, PowerState.SHUTDOWN))
 
-    def _settle(self, tx: Tx, uuid: str, power: PowerState) -> None:
-        """Let a server at rest follow its guest; one that is worked on is left to its saga."""
+    def _settle(self, tx: Tx, host: str, uuid: str, power: PowerState) -> None:
+        """Let a server at rest follow its guest; one that is worked on is left to its saga.
+
+        What a host says of a server that is another's by now does not count.
+        """
         try:
             server = rows.get(tx, uuid)
         except NotFound:
             return
         state = STATE_OF_POWER.get(power)
         suspended = server.vm_state == "suspended" and power == PowerState.SHUTDOWN
-        if server.task_state is not None or server.vm_state in ("building", "error"):
+        if server.task_state is not None or server.host != host:
+            return
+        if server.vm_state not in RESTING:
+            if server.vm_state in POWERED and server.power_state != power:
+                rows.change(tx, uuid, self._nova.clock.now(), power_state=power)
             return
         if state is None or suspended:
             return
@@ -79,7 +91,7 @@ class Conductor:
     async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> None:
         """Let the server follow what the hypervisor says of its guest."""
         log.info("nova.lifecycle", host=host, server_id=server_id, power_state=power_state)
-        await self._nova.db.write(self._settle, server_id, power_state)
+        await self._nova.db.write(self._settle, host, server_id, power_state)
 
 
 class MetadataProvides:

@@ -13,6 +13,7 @@ from aerostat.services.nova.api import (
     flavors,
     hosts,
     keypairs,
+    migrations,
     os_hosts,
     quotas,
     root,
@@ -21,7 +22,15 @@ from aerostat.services.nova.api import (
     server_parts,
     servers,
 )
-from aerostat.services.nova.sagas import server_create, server_delete, server_power, server_rebuild
+from aerostat.services.nova.sagas import (
+    server_confirm_resize,
+    server_create,
+    server_delete,
+    server_power,
+    server_rebuild,
+    server_resize,
+    server_revert_resize,
+)
 from aerostat.services.nova.versions import VERSIONS
 
 NOUNS = (
@@ -31,6 +40,7 @@ NOUNS = (
     server_parts.routes,
     flavors.routes,
     keypairs.routes,
+    migrations.routes,
     hosts.routes,
     os_hosts.routes,
     quotas.routes,
@@ -52,6 +62,10 @@ SAGAS: list[Saga[Any]] = [
     server_create.saga,
     server_delete.saga,
     server_rebuild.saga,
+    server_resize.saga,
+    server_resize.migrate,
+    server_confirm_resize.saga,
+    server_revert_resize.saga,
     *server_power.SAGAS.values(),
 ]
 

@@ -200,7 +200,7 @@ def _without_types(doc: Document) -> Document:
     return doc
 
 
-S, K, F, H = "server", "keypair", "flavor", "hypervisor"
+S, K, F, H, M = "server", "keypair", "flavor", "hypervisor", "migration"
 SERVICE, GROUP, ACTION, QUOTA, AGGREGATE = "service", "group", "action", "quota", "aggregate"
 
 CHANGES = [
@@ -234,6 +234,21 @@ CHANGES = [
     ),
     _change("2.16", "Host status", S, response=_no_server_fields("host_status")),
     _change("2.19", "Description", S, response=_no_server_fields("description")),
+    _change(
+        "2.23",
+        "Kinds of migrations",
+        M,
+        response=without("migrations", "migration", "migration_type", "links"),
+    ),
+    _change(
+        "2.59", "Migrations have uuids", M, response=without("migrations", "migration", "uuid")
+    ),
+    _change(
+        "2.80",
+        "Owners of migrations",
+        M,
+        response=without("migrations", "migration", "user_id", "project_id"),
+    ),
     _change("2.26", "Tags", S, response=_no_server_fields("tags")),
     _change(
         "2.28",

@@ -101,6 +101,10 @@ class Provides:
         )
         await self._db.write(claims.replace, claim, self._clock.now())
 
+    async def transfer(self, *, from_id: str, to_id: str) -> None:
+        """Let one consumer hold exactly what another holds, and that one nothing."""
+        await self._db.write(claims.transfer, from_id, to_id, self._clock.now())
+
     async def release(self, *, consumer_id: str) -> None:
         """Give back whatever the consumer holds."""
         await self._db.write(allocations.clear, consumer_id)

@@ -90,6 +90,7 @@ ports = Table(
     Column("device_owner", NAME, nullable=False, default=""),
     Column("host", NAME, nullable=False, default="", index=True),
     Column("vif_type", String(32), nullable=False, default="unbound"),
+    Column("migrating_to", NAME, nullable=False, default="", server_default="", index=True),
     Column("vnic_type", String(32), nullable=False, default="normal"),
     Column("profile", Json, nullable=False),
     Column("port_security_enabled", Boolean, nullable=False, default=True),

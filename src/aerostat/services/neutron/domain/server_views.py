@@ -15,8 +15,8 @@ from aerostat.services.neutron.model.wanted import bridge_name, tap_name
 P, N, A, S = t.ports.c, t.networks.c, t.addresses.c, t.subnets.c
 
 
-def bound_ports(tx: Tx, server_id: str) -> list[BoundPort]:
-    """Return the ports of a server as the hypervisor needs them."""
+def bound_ports(tx: Tx, server_id: str, host: str | None = None) -> list[BoundPort]:
+    """Return the ports of a server as the hypervisor needs them, on `host` or where they are."""
     found = servers.of_server(tx, server_id)
     networks = {
         n.id: n
@@ -31,8 +31,9 @@ def bound_ports(tx: Tx, server_id: str) -> list[BoundPort]:
     fixed: dict[str, list[FixedAddress]] = defaultdict(list)
     for row in tx.all(stmt):
         fixed[row.port_id].append(_fixed(row))
-    hosts = {p.host: binding.configurations(tx, p.host) or {} for p in found}
-    return [_bound(p, networks[p.network_id], fixed[p.id], hosts[p.host]) for p in found]
+    names = {host or p.host for p in found}
+    hosts = {name: binding.configurations(tx, name) or {} for name in names}
+    return [_bound(p, networks[p.network_id], fixed[p.id], hosts[host or p.host]) for p in found]
 
 
 def _fixed(row: Any) -> FixedAddress:
@@ -61,6 +62,7 @@ def _bound(
         bridge=binding.bridge_of(network, configuration) or bridge_name(network.id),
         mtu=network.mtu,
         vif_type=port.vif_type,
+        status=port.status,
         addresses=fixed,
         preexisting=port.adopted,
         tag=port.tag,

@@ -140,10 +140,21 @@ def ensure(
     for place, nic in enumerate(requested, 1):
         if place in have:
             _rebind(tx, call, have[place], wish.host)
-        elif nic.port_id is not None:
-            _adopt(tx, call, wish, nic, place)
         else:
-            _make(tx, call, wish, nic, (place, ids))
+            give(tx, call, wish, nic, (place, ids))
+
+
+def give(
+    tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, where: tuple[int, list[str]]
+) -> None:
+    """Make or adopt one port. `where`: its place in order, and its security groups.
+
+    Raises: NotFound, Conflict, QuotaExceeded.
+    """
+    if nic.port_id is not None:
+        _adopt(tx, call, wish, nic, where[0])
+    else:
+        _make(tx, call, wish, nic, where)
 
 
 def _rebind(tx: Tx, call: Call, port: Any, host: str) -> None:
@@ -209,15 +220,27 @@ def of_server(tx: Tx, server_id: str) -> Any:
 def release(tx: Tx, call: Call, server_id: str) -> None:
     """Delete the ports made for a server and let go of the adopted ones."""
     for port in of_server(tx, server_id):
-        told = notices.group_hosts(tx, ports.groups_of(tx, port.id)) | {port.host}
-        told |= ports._router_hosts(tx, port.id)
-        if port.adopted:
-            free = {"device_id": "", "device_owner": "", "adopted": False, "place": 0, "tag": None}
-            rows.change(tx, call, t.ports, port.id, free)
-            binding.unbind(tx, port.id)
-        else:
-            ports.drop(tx, port.id)
-        notices.changed(tx, call, [port.network_id], told)
+        let_go(tx, call, port)
+
+
+def let_go(tx: Tx, call: Call, port: Any) -> None:
+    """Delete a port that was made for its server, or free an adopted one."""
+    told = notices.group_hosts(tx, ports.groups_of(tx, port.id)) | {port.host, port.migrating_to}
+    told |= ports._router_hosts(tx, port.id)
+    if port.adopted:
+        free: dict[str, Any] = {
+            "device_id": "",
+            "device_owner": "",
+            "adopted": False,
+            "place": 0,
+            "tag": None,
+        }
+        free["migrating_to"] = ""
+        rows.change(tx, call, t.ports, port.id, free)
+        binding.unbind(tx, port.id)
+    else:
+        ports.drop(tx, port.id)
+    notices.changed(tx, call, [port.network_id], told)
 
 
 def member_context(project_id: str, *, is_admin: bool, request: str) -> Context:

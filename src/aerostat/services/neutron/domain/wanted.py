@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.config import NeutronConfig
@@ -37,7 +37,8 @@ class World:
     def __init__(self, tx: Tx, host: str) -> None:
         self.host = host
         self.configuration = binding.configurations(tx, host) or {}
-        here = tx.all(select(t.ports).where(P.host == host, P.vif_type == "bridge"))
+        bound = and_(P.host == host, P.vif_type == "bridge")
+        here = tx.all(select(t.ports).where(or_(bound, P.migrating_to == host)))
         ids = sorted({port.network_id for port in here})
         self.networks = {
             n.id: n for n in tx.all(select(t.networks).where(among(t.networks.c.id, ids)))
@@ -102,7 +103,7 @@ def _networks(tx: Tx, world: World) -> list[NetworkWanted]:
 def _tunnels(tx: Tx, world: World) -> dict[str, str]:
     """Return the tunnel address of each other host that has ports of our networks."""
     c = t.agents.c
-    hosts = {p.host for p in world.all_ports if p.host and p.host != world.host}
+    hosts = {h for p in world.all_ports for h in (p.host, p.migrating_to)} - {"", world.host}
     stmt = select(c.host, c.configurations).where(
         among(c.host, sorted(hosts)), c.agent_type == binding.BRIDGE_AGENT
     )
@@ -116,6 +117,11 @@ def _network(world: World, network: Any, tunnels: dict[str, str]) -> NetworkWant
         for port in world.all_ports
         if vxlan and port.network_id == network.id and tunnels.get(port.host)
     ]
+    arriving = {
+        tunnels[port.migrating_to]
+        for port in world.all_ports
+        if vxlan and port.network_id == network.id and tunnels.get(port.migrating_to)
+    }
     return NetworkWanted(
         id=network.id,
         type=network.network_type,
@@ -123,7 +129,7 @@ def _network(world: World, network: Any, tunnels: dict[str, str]) -> NetworkWant
         mtu=network.mtu,
         physical_network=network.physical_network,
         vni=network.segmentation_id if vxlan else None,
-        peers=sorted({ip for _, ip in remote}),
+        peers=sorted({ip for _, ip in remote} | arriving),
         remote_macs=sorted(remote),
         host_addresses=_host_addresses(world, network),
     )

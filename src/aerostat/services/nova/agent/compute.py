@@ -2,10 +2,12 @@
 
 import asyncio
 
+from aerostat.kit.bus.endpoint import Bus
 from aerostat.kit.errors import Fault
 from aerostat.kit.log import Logger
-from aerostat.services.nova.agent.endpoint import ComputeControl
+from aerostat.services.nova.agent.endpoint import ComputeControl, compute_host
 from aerostat.services.nova.agent.guest_locks import GuestLocks
+from aerostat.services.nova.agent.moving import MovingAgent
 from aerostat.services.nova.agent.reporting import Reporter
 from aerostat.services.nova.drivers.base import Driver
 from aerostat.services.nova.model.guest import (
@@ -41,7 +43,13 @@ class ComputeAgent:
         self._heartbeat_s, self._retry_s = heartbeat_s, retry_s
         self._locks = GuestLocks()
         self._reporter = Reporter(host, control, self._locks, driver.power_state, retry_s=retry_s)
+        self._moving = MovingAgent(driver, self._locks)
         self._presence: asyncio.Task[None] | None = None
+
+    def serve(self, bus: Bus) -> None:
+        """Answer calls to this host on the bus."""
+        compute_host.serve(bus, self, self._host)
+        self._moving.serve(bus, self._host)
 
     async def open(self) -> None:
         """Open the driver and announce the host; both go on in the background until they succeed.

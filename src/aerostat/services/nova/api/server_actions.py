@@ -7,6 +7,7 @@ from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.nova import policies
+from aerostat.services.nova.api import moving
 from aerostat.services.nova.api.rebuilding import rebuild
 from aerostat.services.nova.domain import actions, consoles, parts, servers
 from aerostat.services.nova.model.server import Server, VmState
@@ -116,6 +117,10 @@ ACTIONS: dict[str, tuple[Rule, Act]] = {
     "lock": (policies.LOCK, _lock),
     "unlock": (policies.UNLOCK, _unlock),
     "rebuild": (policies.SERVERS_REBUILD, rebuild),
+    "resize": (policies.SERVERS_RESIZE, moving.resize),
+    "confirmResize": (policies.SERVERS_CONFIRM_RESIZE, moving.confirm),
+    "revertResize": (policies.SERVERS_REVERT_RESIZE, moving.revert),
+    "migrate": (policies.MIGRATE, moving.migrate),
     "addSecurityGroup": (policies.SECURITY_GROUP_ADD, _add_security_group),
     "removeSecurityGroup": (policies.SECURITY_GROUP_REMOVE, _remove_security_group),
     "os-getConsoleOutput": (policies.CONSOLE_OUTPUT, _console_output),

@@ -48,9 +48,34 @@ servers = Table(
     Column("launched_at", Double),
     Column("terminated_at", Double),
     Column("deleted", Integer, nullable=False),
+    Column("system_metadata", Json),
     Index("ix_nova_instances_project", "deleted", "project_id", "created_at", "id"),
     Index("ix_nova_instances_created", "deleted", "created_at", "id"),
     Index("ix_nova_instances_host", "deleted", "host"),
+)
+
+migrations = Table(
+    "nova_migrations",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("instance_uuid", String(36), nullable=False),
+    Column("project_id", String(64), nullable=False),
+    Column("user_id", String(64), nullable=False),
+    Column("migration_type", String(32), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("source_compute", String(255), nullable=False),
+    Column("dest_compute", String(255)),
+    Column("old_vm_state", String(32), nullable=False),
+    Column("old_flavor", Json, nullable=False),
+    Column("new_flavor", Json, nullable=False),
+    Column("stats", Json),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Index("ix_nova_migrations_server", "instance_uuid", "created_at", "id"),
+    Index("ix_nova_migrations_source", "source_compute", "status"),
+    Index("ix_nova_migrations_status", "status"),
+    Index("ix_nova_migrations_created", "created_at", "id"),
 )
 
 flavors = Table(

@@ -77,6 +77,21 @@ def check_servers(tx: Tx, ctx: Context, count: int, vcpus: int, ram_mib: int) ->
     return count
 
 
+def check_growth(tx: Tx, project_id: str, vcpus: int, ram_mib: int) -> None:
+    """Raises: QuotaExceeded when a project may not have so many cores or MiB more."""
+    found, used = limits(tx, project_id), servers.usage(tx, project_id)
+    asked = {"cores": vcpus, "ram": ram_mib}
+    over = [n for n, more in asked.items() if more > 0 and 0 <= found[n] < used[n] + more]
+    if over:
+        raise QuotaExceeded(
+            f"Quota exceeded for {','.join(over)}: Requested "
+            f"{', '.join(str(asked[n]) for n in over)}, but already used "
+            f"{', '.join(str(used[n]) for n in over)} of "
+            f"{', '.join(str(found[n]) for n in over)} {', '.join(over)}",
+            field=over[0],
+        )
+
+
 def check_items(tx: Tx, ctx: Context, resource: str, count: int) -> None:
     """Raises: QuotaExceeded when `count` items are more than the project's limit."""
     limit = limits(tx, ctx.project_id)[resource]

@@ -12,6 +12,8 @@ from aerostat.services.nova.model.guest import (
     PowerState,
     VncAddress,
 )
+from aerostat.services.nova.model.migration import MigrationStats
+from aerostat.services.nova.model.moving import DiskOffer, LiveOrders, LiveTarget
 
 LifecycleSink = Callable[[str, PowerState], None]
 """Is told (server id, new state); called in the event loop, returns at once."""
@@ -25,7 +27,49 @@ class NodeIdentity(Struct, frozen=True):
     host_ip: str
 
 
-class Driver(Protocol):
+class MovingDriver(Protocol):
+    """What a hypervisor does for guests that change hosts; agent.moving.ComputeMoves tells what.
+
+    Raises besides what Driver says: BadRequest (a disk would have to shrink, no live migration
+    here), Conflict (given up).
+    """
+
+    async def set_aside(self, server_id: str, timeout_s: int) -> None: ...
+
+    async def offer(self, server_id: str, aside: bool) -> DiskOffer: ...
+
+    async def withdraw(self, server_id: str) -> None: ...
+
+    async def take_over(self, spec: GuestSpec, offer: DiskOffer, start: bool) -> None: ...
+
+    async def take_back(self, server_id: str, start: bool) -> None: ...
+
+    async def forget_aside(self, server_id: str) -> None: ...
+
+    async def live_target(self, spec: GuestSpec, offer: DiskOffer) -> LiveTarget: ...
+
+    async def live_prepare(self, spec: GuestSpec, offer: DiskOffer, shared: bool) -> None: ...
+
+    async def live_migrate(
+        self, server_id: str, target: LiveTarget, orders: LiveOrders
+    ) -> MigrationStats: ...
+
+    async def live_stats(self, server_id: str) -> MigrationStats: ...
+
+    async def live_abort(self, server_id: str) -> bool: ...
+
+    async def live_force(self, server_id: str) -> None: ...
+
+    async def live_arrived(self, spec: GuestSpec) -> None: ...
+
+    async def live_left(self, server_id: str, shared: bool) -> None: ...
+
+    async def has_files(self, server_id: str) -> bool: ...
+
+    async def adopt(self, spec: GuestSpec, start: bool) -> None: ...
+
+
+class Driver(MovingDriver, Protocol):
     """A hypervisor. Every method may be called twice with one effect.
 
     Raises everywhere: NotFound (no such guest), Conflict (the guest's state does not allow it),

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from aerostat.kit.errors import Conflict, NotFound
 from aerostat.services.nova.drivers.base import LifecycleSink, NodeIdentity
+from aerostat.services.nova.drivers.fake_moves import FakeMoves
 from aerostat.services.nova.drivers.uptime import booted_at
 from aerostat.services.nova.model.guest import (
     GuestSpec,
@@ -31,13 +32,17 @@ class FakeInventory(Struct, frozen=True):
 
 
 class _Line(Struct, frozen=True):
-    """A line of the journal: a guest has this state, or is gone (None)."""
+    """A line of the journal: a guest has this state, or is gone (None).
+
+    `where`: here, aside (its disks wait for a move's end), or left (it runs elsewhere).
+    """
 
     server_id: str
     power_state: PowerState | None
+    where: str = "here"
 
 
-class FakeDriver:
+class FakeDriver(FakeMoves):
     """Guests are entries of a dict; a journal on disk, if wanted, outlives a killed process."""
 
     def __init__(
@@ -49,6 +54,7 @@ class FakeDriver:
         spawn_s: float = 0.0,
         before: Hook | None = None,
     ) -> None:
+        super().__init__()
         self._identity, self._inventory = identity, inventory or FakeInventory()
         self._journal, self._spawn_s = journal, spawn_s
         self._sink: LifecycleSink = lambda server_id, state: None
@@ -91,11 +97,18 @@ class FakeDriver:
 
     async def destroy(self, server_id: str) -> None:
         await self._enter("destroy", server_id)
+        self.aside.pop(server_id, None)
+        self.left.discard(server_id)
+        self.arriving.pop(server_id, None)
+        self._gone(server_id)
+
+    def _gone(self, server_id: str) -> None:
+        """Let the host have no guest of this id, whatever waits aside."""
         if self.states.pop(server_id, None) is not None:
             self.specs.pop(server_id, None)
             self._consoles.pop(server_id, None)
-            self._write(server_id, None)
             self._sink(server_id, PowerState.SHUTDOWN)
+        self._note(server_id)
 
     async def start(self, server_id: str) -> None:
         await self._enter("start", server_id)
@@ -174,13 +187,25 @@ class FakeDriver:
 
     def _set(self, server_id: str, state: PowerState) -> None:
         self.states[server_id] = state
-        self._write(server_id, state)
+        self._note(server_id)
         self._sink(server_id, state)
 
-    def _write(self, server_id: str, state: PowerState | None) -> None:
+    def _note(self, server_id: str) -> None:
+        """Let the journal know how the guest is."""
         if self._journal is not None:
+            lines = b"".join(msgspec.json.encode(line) + b"\n" for line in self._lines(server_id))
             with self._journal.open("ab") as file:
-                file.write(msgspec.json.encode(_Line(server_id, state)) + b"\n")
+                file.write(lines)
+
+    def _lines(self, server_id: str) -> list[_Line]:
+        found = [_Line(server_id, None)]
+        if server_id in self.states:
+            found.append(_Line(server_id, self.states[server_id]))
+        if server_id in self.aside:
+            found.append(_Line(server_id, self.aside[server_id], "aside"))
+        if server_id in self.left:
+            found.append(_Line(server_id, PowerState.NOSTATE, "left"))
+        return found
 
     def _replay(self, journal: Path) -> None:
         for raw in journal.read_bytes().splitlines():
@@ -188,10 +213,17 @@ class FakeDriver:
                 line = msgspec.json.decode(raw, type=_Line)
             except msgspec.DecodeError:
                 continue  # the last line of a killed process
-            self.states.pop(line.server_id, None)
-            if line.power_state is not None:
-                self.states[line.server_id] = line.power_state
-        kept = [msgspec.json.encode(_Line(key, state)) for key, state in self.states.items()]
+            if line.power_state is None:
+                self.states.pop(line.server_id, None)
+                self.aside.pop(line.server_id, None)
+                self.left.discard(line.server_id)
+            elif line.where == "left":
+                self.left.add(line.server_id)
+            else:
+                place = self.aside if line.where == "aside" else self.states
+                place[line.server_id] = line.power_state
+        known = {*self.states, *self.aside, *self.left}
+        kept = [msgspec.json.encode(line) for key in known for line in self._lines(key)]
         part = journal.with_suffix(".part")
         part.write_bytes(b"".join(line + b"\n" for line in kept))
         part.replace(journal)

@@ -19,6 +19,10 @@ class VmState(StrEnum):
     STOPPED = "stopped"
     PAUSED = "paused"
     SUSPENDED = "suspended"
+    RESIZED = "resized"
+    RESCUED = "rescued"
+    SHELVED = "shelved"
+    SHELVED_OFFLOADED = "shelved_offloaded"
     ERROR = "error"
     DELETED = "deleted"
 
@@ -39,6 +43,24 @@ class TaskState(StrEnum):
     SUSPENDING = "suspending"
     RESUMING = "resuming"
     REBUILDING = "rebuilding"
+    RESIZE_PREP = "resize_prep"
+    RESIZE_MIGRATING = "resize_migrating"
+    RESIZE_MIGRATED = "resize_migrated"
+    RESIZE_FINISH = "resize_finish"
+    RESIZE_REVERTING = "resize_reverting"
+    MIGRATING = "migrating"
+    RESCUING = "rescuing"
+    UNRESCUING = "unrescuing"
+    IMAGE_SNAPSHOT_PENDING = "image_snapshot_pending"
+    IMAGE_SNAPSHOT = "image_snapshot"
+    IMAGE_PENDING_UPLOAD = "image_pending_upload"
+    IMAGE_UPLOADING = "image_uploading"
+    IMAGE_BACKUP = "image_backup"
+    SHELVING = "shelving"
+    SHELVING_IMAGE_PENDING_UPLOAD = "shelving_image_pending_upload"
+    SHELVING_IMAGE_UPLOADING = "shelving_image_uploading"
+    SHELVING_OFFLOADING = "shelving_offloading"
+    UNSHELVING = "unshelving"
     DELETING = "deleting"
 
 
@@ -67,11 +89,26 @@ STATUS: dict[str, str] = {
     VmState.STOPPED: "SHUTOFF",
     VmState.PAUSED: "PAUSED",
     VmState.SUSPENDED: "SUSPENDED",
+    VmState.RESIZED: "VERIFY_RESIZE",
+    VmState.RESCUED: "RESCUE",
+    VmState.SHELVED: "SHELVED",
+    VmState.SHELVED_OFFLOADED: "SHELVED_OFFLOADED",
     VmState.ERROR: "ERROR",
     VmState.DELETED: "DELETED",
 }
 
+_RESIZING = (
+    TaskState.RESIZE_PREP,
+    TaskState.RESIZE_MIGRATING,
+    TaskState.RESIZE_MIGRATED,
+    TaskState.RESIZE_FINISH,
+)
+
 _BUSY: dict[tuple[str, str | None], str] = {
+    **{(vm, task): "RESIZE" for vm in (VmState.ACTIVE, VmState.STOPPED) for task in _RESIZING},
+    (VmState.RESIZED, TaskState.RESIZE_REVERTING): "REVERT_RESIZE",
+    (VmState.ACTIVE, TaskState.MIGRATING): "MIGRATING",
+    (VmState.PAUSED, TaskState.MIGRATING): "MIGRATING",
     (VmState.ACTIVE, TaskState.REBUILDING): "REBUILD",
     (VmState.STOPPED, TaskState.REBUILDING): "REBUILD",
     (VmState.ERROR, TaskState.REBUILDING): "REBUILD",
@@ -93,9 +130,8 @@ def status(vm_state: str, task_state: str | None) -> str:
 def states_of(wanted: str) -> list[str]:
     """Return the vm_states behind an API status; none for a status nobody knows."""
     name = wanted.upper()
-    if name in ("REBOOT", "HARD_REBOOT"):
-        return [VmState.ACTIVE, VmState.STOPPED]
-    return [state for state, shown in STATUS.items() if shown == name]
+    busy = {vm_state for (vm_state, _), shown in _BUSY.items() if shown == name}
+    return [state for state, shown in STATUS.items() if shown == name or state in busy]
 
 
 class Action(Struct, frozen=True):
@@ -225,6 +261,8 @@ class Server(Struct, frozen=True):
     terminated_at: float | None
     deleted: int
     """0 while it is there; then its id, so that names and uuids stay unique."""
+    system_metadata: dict[str, Any] | None = None
+    """What upstream keeps beside a server: the shelved image and the like."""
 
     @property
     def status(self) -> str:

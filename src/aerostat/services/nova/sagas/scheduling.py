@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from msgspec import structs
+
 from aerostat.contracts.placement import Room
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict, NoValidHost
 from aerostat.services.nova.db import groups, hosts
 from aerostat.services.nova.db import servers as rows
-from aerostat.services.nova.model.flavor import resources_of, traits_of
+from aerostat.services.nova.model.flavor import Flavor, resources_of, traits_of
 from aerostat.services.nova.model.scheduling import filters, weighers
 from aerostat.services.nova.model.scheduling.hosts import HostState, RequestSpec
 from aerostat.services.nova.model.server import Server
@@ -56,10 +58,27 @@ async def select_host(nova: Nova, server: Server) -> str:
         except Conflict:
             told.append(f"{state.host} was full when it was claimed")
             continue
-        if server.group_id is None or await nova.db.write(_take, nova, server, state.host):
+        if server.group_id is None:
+            return state.host
+        if await nova.db.write(_take, nova, server, state.host):
             return state.host
         told.append(f"{state.host} was taken by another member of the group")
     raise NoValidHost(f"{NO_HOST}{'; '.join(told) or 'No host is known.'}", code="NoValidHost")
+
+
+def moving(server: Server, *, flavor: Flavor, host: str | None, ignore: list[str]) -> Server:
+    """Return the server as it asks for a host when it moves: `flavor` is what it shall have.
+
+    `host` is where an administrator wants it, `ignore` where it must not go.
+    """
+    wish = {"host": host, "ignore_hosts": ignore, "moving": True}
+    return structs.replace(
+        server,
+        flavor=structs.asdict(flavor),
+        vcpus=flavor.vcpus,
+        ram_mib=flavor.ram_mib,
+        requested={**server.requested, **wish},
+    )
 
 
 def _look(
@@ -99,6 +118,7 @@ def _spec(tx: Tx, server: Server) -> RequestSpec:
         server_id=server.uuid,
         zone=requested.get("zone"),
         host=requested.get("host"),
+        ignore_hosts=requested.get("ignore_hosts") or [],
         image_properties=(server.image or {}).get("properties", {}),
         extra_specs=server.flavor["extra_specs"],
         hints=hints,
@@ -119,7 +139,7 @@ def _take(tx: Tx, nova: Nova, server: Server, host: str) -> bool:
         fits = not spec.group_hosts or host in spec.group_hosts
     else:
         fits = True
-    if fits:
+    if fits and not server.requested.get("moving"):
         rows.change(tx, server.uuid, nova.clock.now(), host=host)
     return fits
 

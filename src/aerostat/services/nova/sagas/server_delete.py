@@ -1,4 +1,4 @@
-"""Delete a server: stop the guest, give its ports and its claim back, bury the row."""
+"""Delete a server: stop the guest wherever it is, give back what it holds, bury the row."""
 
 from msgspec import Struct
 
@@ -6,7 +6,9 @@ from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Fault
 from aerostat.kit.saga.saga import Run, Saga
+from aerostat.services.nova.db import moves
 from aerostat.services.nova.db import servers as rows
+from aerostat.services.nova.model.migration import MigrationStatus
 from aerostat.services.nova.model.server import VmState
 from aerostat.services.nova.runtime import Nova
 from aerostat.services.nova.sagas.server_create import host_of
@@ -24,9 +26,18 @@ saga = Saga("delete", Params, deadline_s=3600)
 
 @saga.step
 async def destroy(nova: Nova, run: Run[Params]) -> None:
-    """Remove the guest and its files; an absent guest is fine."""
-    if run.p.host is not None:
-        await host_of(nova, run.p.host, 120).destroy(server_id=run.p.server_id)
+    """Remove the guest and its files from every host that has any; an absent guest is fine."""
+    for host in await nova.db.read(_hosts, run.p):
+        await host_of(nova, host, 120).destroy(server_id=run.p.server_id)
+
+
+def _hosts(tx: Tx, p: Params) -> list[str]:
+    """Return the hosts of a server and of its moves, as they are when what ran has ended."""
+    found = [p.host, rows.get(tx, p.server_id).host]
+    for migration in moves.open_of_server(tx, p.server_id):
+        if migration.status != MigrationStatus.DONE:  # an evacuated host cleans up for itself
+            found += [migration.source_compute, migration.dest_compute]
+    return [host for host in dict.fromkeys(found) if host is not None]
 
 
 @saga.step
@@ -37,14 +48,21 @@ async def release_ports(nova: Nova, run: Run[Params]) -> None:
 
 @saga.step
 async def release(nova: Nova, run: Run[Params]) -> None:
-    """Give the claim back."""
+    """Give the claims back, those that moves hold too."""
+    for migration in await nova.db.read(moves.open_of_server, run.p.server_id):
+        if migration.status != MigrationStatus.DONE:
+            await nova.placement.release(consumer_id=migration.uuid)
     await nova.placement.release(consumer_id=run.p.server_id)
 
 
 @saga.succeeded
 def buried(tx: Tx, run: Run[Params]) -> None:
-    """The server is gone."""
-    rows.bury(tx, run.p.server_id, run.log.events[-1].finished_at or 0.0)
+    """The server is gone, and its moves are over."""
+    now = run.log.events[-1].finished_at or 0.0
+    for migration in moves.open_of_server(tx, run.p.server_id):
+        if migration.status != MigrationStatus.DONE:
+            moves.change(tx, migration.uuid, now, status=MigrationStatus.CONFIRMED)
+    rows.bury(tx, run.p.server_id, now)
 
 
 @saga.failed

@@ -47,6 +47,21 @@ def replace(tx: Tx, claim: Claim, now: float) -> None:
     replace_all(tx, [claim], now)
 
 
+def transfer(tx: Tx, from_id: str, to_id: str, now: float) -> None:
+    """Let a consumer hold exactly what another holds, and that one nothing.
+
+    Nothing changes if the other holds nothing. Source: nova spec "migration allocations".
+    """
+    holder = rows.consumer(tx, from_id)
+    held = rows.of_consumer(tx, from_id)
+    if holder is None or not held:
+        return
+    nothing = Claim(from_id, {}, holder[1], holder[2])
+    taken = {uuid: found["resources"] for uuid, found in held.items()}
+    kind = "MIGRATION" if holder[3] == "INSTANCE" else "INSTANCE"
+    replace_all(tx, [nothing, Claim(to_id, taken, holder[1], holder[2], kind)], now)
+
+
 def _check_generation(tx: Tx, claim: Claim) -> None:
     if claim.generation == ANY_GENERATION:
         return

@@ -33,6 +33,11 @@ def requested_host_filter(host: HostState, spec: RequestSpec) -> bool:
     return spec.host is None or host.host == spec.host
 
 
+def ignored_host_filter(host: HostState, spec: RequestSpec) -> bool:
+    """The host is not one that the server is moving away from."""
+    return host.host not in spec.ignore_hosts
+
+
 def server_group_anti_affinity_filter(host: HostState, spec: RequestSpec) -> bool:
     """No other member of an anti-affinity group is on the host."""
     if spec.group_policy != "anti-affinity":
@@ -73,6 +78,7 @@ FILTERS: dict[str, Filter] = {
     "AvailabilityZoneFilter": availability_zone_filter,
     "ImagePropertiesFilter": image_properties_filter,
     "RequestedHostFilter": requested_host_filter,
+    "IgnoredHostFilter": ignored_host_filter,
     "ServerGroupAntiAffinityFilter": server_group_anti_affinity_filter,
     "ServerGroupAffinityFilter": server_group_affinity_filter,
     "SameHostFilter": same_host_filter,

@@ -31,6 +31,7 @@ class RequestSpec(Struct, frozen=True):
     server_id: str
     zone: str | None = None
     host: str | None = None
+    ignore_hosts: list[str] = []
     image_properties: dict[str, str] = {}
     extra_specs: dict[str, Any] = {}
     hints: dict[str, Any] = {}

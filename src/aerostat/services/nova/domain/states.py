@@ -1,0 +1,40 @@
+"""Whether a server's state allows what is asked, said in upstream's words."""
+
+from collections.abc import Collection
+
+from aerostat.kit.context import Context
+from aerostat.kit.errors import Conflict
+from aerostat.services.nova.domain.servers import check_unlocked
+from aerostat.services.nova.model.server import Server, VmState
+
+AT_REST: tuple[str | None, ...] = (None,)
+
+
+def check(
+    server: Server,
+    ctx: Context,
+    action: str,
+    allowed: Collection[VmState],
+    tasks: Collection[str | None] | None = AT_REST,
+) -> None:
+    """Return if `action` may be done to the server now; `tasks` None is any task state.
+
+    Raises: Conflict (locked, in another state, being worked on).
+    """
+    check_unlocked(server, ctx)
+    if server.vm_state not in allowed:
+        raise Conflict(
+            f"Cannot '{action}' instance {server.uuid} while it is in vm_state {server.vm_state}"
+        )
+    if tasks is not None and server.task_state not in tasks:
+        raise Conflict(
+            f"Cannot '{action}' instance {server.uuid} while it is in task_state "
+            f"{server.task_state}"
+        )
+
+
+def host_of(server: Server, action: str) -> str:
+    """Return where the server runs. Raises: Conflict (nowhere yet)."""
+    if server.host is None:
+        raise Conflict(f"Cannot '{action}' instance {server.uuid}: it is on no host")
+    return server.host
