@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from nova_guests import FileSource, Watcher, guest_image, spec, until
 
@@ -13,7 +14,9 @@ from aerostat.contracts.network import BoundPort
 from aerostat.kit.errors import BadRequest, Conflict, NotFound
 from aerostat.services.nova.drivers.base import Driver, NodeIdentity
 from aerostat.services.nova.drivers.fake import FakeDriver
+from aerostat.services.nova.drivers.libvirt.cold_moves import disk_info
 from aerostat.services.nova.model.guest import GuestImage, GuestSpec, PowerState
+from aerostat.services.nova.model.moving import LiveTarget
 
 IDENTITY = NodeIdentity(host="node", hypervisor_hostname="node", host_ip="127.0.0.1")
 BRIDGE = "brqdrvsuite"
@@ -136,6 +139,60 @@ async def test_metadata_from_config_drive(bench: Bench) -> None:
     await until(read)
     files = {p.name for p in (bench.state / "instances" / guest).iterdir()}
     assert files == {"disk", "disk.config", "disk.info", "console.log", "libvirt.xml"}
+
+
+async def test_disks_set_aside_and_taken_over(bench: Bench) -> None:
+    """A resize on one host: the new guest has larger disks, the old ones come back on a revert."""
+    driver, small = bench.driver, await bench.spawn()
+    guest = small.server_id
+    await bench.booted(guest)
+    await driver.set_aside(guest, 0)
+    await driver.set_aside(guest, 0)
+    assert await bench.state_of(guest) is None
+    large = msgspec.structs.replace(small, root_gb=2, ephemeral_gb=1)
+    for _ in range(2):
+        offer = await driver.offer(guest, True)
+        await driver.take_over(large, offer, True)
+    await driver.withdraw(guest)
+    assert await bench.state_of(guest) is PowerState.RUNNING
+    await bench.booted(guest)
+    disk = bench.state / "instances" / guest / "disk"
+    if bench.real:
+        assert (await disk_info(disk))["virtual-size"] == 2 << 30
+        assert "disk.eph0" in {p.name for p in disk.parent.iterdir()}
+
+    await driver.take_back(guest, True)
+    await driver.take_back(guest, True)
+    assert await bench.state_of(guest) is PowerState.RUNNING
+    if bench.real:
+        assert (await disk_info(disk))["virtual-size"] == 1 << 30
+        assert not list((bench.state / "instances").glob("*_resize"))
+
+    await driver.set_aside(guest, 0)
+    offer = await driver.offer(guest, True)
+    await driver.take_over(large, offer, False)
+    assert await bench.state_of(guest) is PowerState.SHUTDOWN
+    await driver.forget_aside(guest)
+    await driver.forget_aside(guest)
+    with pytest.raises(NotFound):
+        await driver.offer(guest, True)
+    assert await bench.state_of(guest) is PowerState.SHUTDOWN
+
+
+async def test_live_migration_needs_a_running_guest(bench: Bench) -> None:
+    driver, unknown = bench.driver, "11111111-2222-3333-4444-555555555555"
+    target = LiveTarget("qemu+tcp://127.0.0.1:1/system", "tcp://127.0.0.1", "/x", "127.0.0.1")
+    with pytest.raises(NotFound):
+        await driver.live_migrate(unknown, target, True)
+    guest = (await bench.spawn()).server_id
+    for call in (driver.live_stats, driver.live_force):
+        with pytest.raises(Conflict):
+            await call(guest)
+    assert await driver.live_abort(guest)
+    if bench.real:
+        with pytest.raises(Conflict):  # nobody listens there, and the guest goes on
+            await driver.live_migrate(guest, target, True)
+        assert await bench.state_of(guest) is PowerState.RUNNING
 
 
 async def test_killed_in_the_middle_of_a_spawn(bench: Bench) -> None:

@@ -49,15 +49,21 @@ class Node:
 
     def _driver(self, host: str) -> Driver:
         s = self._settings
-        who = NodeIdentity(host, host, s.listen)
+        who = NodeIdentity(host, host, s.node_ip)
         if s.compute_driver == "fake":
             from aerostat.services.nova.drivers.fake import FakeDriver
 
             return FakeDriver(who, journal=s.node_dir / f"fake-{host}.json")
+        from aerostat.services.nova.drivers.exchange import ExchangeConfig
         from aerostat.services.nova.drivers.image_source import HttpImageSource
+        from aerostat.services.nova.drivers.libvirt.daemon import LiveConfig
         from aerostat.services.nova.drivers.libvirt.driver import LibvirtDriver
 
-        return LibvirtDriver(who, s.node_dir, HttpImageSource(s.url(GLANCE_PORT)))
+        images, pki = HttpImageSource(s.url(GLANCE_PORT)), s.node_dir / "pki"
+        exchange = ExchangeConfig(s.node_ip, s.port(s.migration_port), pki)
+        scheme = s.live_migration_scheme or ("tls" if exchange.tls else "")
+        live = LiveConfig(scheme, s.live_migration_inbound_addr or s.node_ip, pki)
+        return LibvirtDriver(who, s.node_dir, images, exchange=exchange, live=live)
 
     def _dataplane(self) -> Dataplane | None:
         if self._settings.compute_driver != "fake":

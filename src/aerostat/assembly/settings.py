@@ -46,6 +46,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fake_hosts: int = 1
     """Compute hosts that a node with the fake driver plays."""
 
+    my_ip: str = ""
+    """The address at which other nodes reach this one; `listen` if empty. Source: nova my_ip."""
+
+    migration_port: int = 8799
+    """Where a node serves the disks of a server that moves to another one."""
+
+    live_migration_scheme: str = ""
+    """How running guests come to this node: tls (by itself where node/pki has a key pair), tcp
+    (in closed networks only: whoever reaches the port rules the node), or nothing: they cannot.
+
+    Source: nova [libvirt] live_migration_scheme.
+    """
+
+    live_migration_inbound_addr: str = ""
+    """The address at which this node receives running guests; `my_ip` if empty."""
+
     password_hash_rounds: int = 12
     """bcrypt cost of passwords. Source: keystone [identity] password_hash_rounds."""
 
@@ -62,6 +78,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def host_name(self) -> str:
         """The name of this host."""
         return self.host or socket.gethostname()
+
+    @property
+    def node_ip(self) -> str:
+        """The address at which other nodes reach this one."""
+        return self.my_ip or self.listen
 
     @property
     def bus_path(self) -> Path:

@@ -7,7 +7,7 @@ from aerostat.services.nova.agent.guest_locks import GuestLocks
 from aerostat.services.nova.drivers.base import Driver
 from aerostat.services.nova.model.guest import GuestSpec
 from aerostat.services.nova.model.migration import MigrationStats
-from aerostat.services.nova.model.moving import DiskOffer, LiveOrders, LiveTarget
+from aerostat.services.nova.model.moving import DiskOffer, LiveTarget
 
 
 class ComputeMoves(Protocol):
@@ -61,9 +61,11 @@ class ComputeMoves(Protocol):
         ...
 
     async def live_migrate(
-        self, *, server_id: str, target: LiveTarget, orders: LiveOrders
+        self, *, server_id: str, target: LiveTarget, copy_disks: bool
     ) -> MigrationStats:
         """Carry the running guest away; return once it runs there, and not here.
+
+        `copy_disks`: its disks go with it, for the hosts share no storage.
 
         Raises: Conflict (given up; it goes on here), Unavailable (it failed; it goes on here).
         """
@@ -85,8 +87,8 @@ class ComputeMoves(Protocol):
         """Keep the guest that arrived: it is this host's from now on."""
         ...
 
-    async def live_left(self, *, server_id: str, shared: bool) -> None:
-        """Forget a guest that runs elsewhere; its files too, unless they are `shared`."""
+    async def forget_guest(self, *, server_id: str, keep_files: bool) -> None:
+        """Forget a guest that runs elsewhere; its files too, unless the other host uses them."""
         ...
 
     async def has_files(self, *, server_id: str) -> bool:
@@ -141,10 +143,10 @@ class MovingAgent:
             await self._driver.live_prepare(spec, offer, shared)
 
     async def live_migrate(
-        self, *, server_id: str, target: LiveTarget, orders: LiveOrders
+        self, *, server_id: str, target: LiveTarget, copy_disks: bool
     ) -> MigrationStats:
         async with self._locks.hold(server_id):
-            return await self._driver.live_migrate(server_id, target, orders)
+            return await self._driver.live_migrate(server_id, target, copy_disks)
 
     async def live_stats(self, *, server_id: str) -> MigrationStats:
         return await self._driver.live_stats(server_id)
@@ -159,9 +161,9 @@ class MovingAgent:
         async with self._locks.hold(spec.server_id):
             await self._driver.live_arrived(spec)
 
-    async def live_left(self, *, server_id: str, shared: bool) -> None:
+    async def forget_guest(self, *, server_id: str, keep_files: bool) -> None:
         async with self._locks.hold(server_id):
-            await self._driver.live_left(server_id, shared)
+            await self._driver.forget_guest(server_id, keep_files)
 
     async def has_files(self, *, server_id: str) -> bool:
         return await self._driver.has_files(server_id)

@@ -13,7 +13,7 @@ from aerostat.services.nova.model.guest import (
     VncAddress,
 )
 from aerostat.services.nova.model.migration import MigrationStats
-from aerostat.services.nova.model.moving import DiskOffer, LiveOrders, LiveTarget
+from aerostat.services.nova.model.moving import DiskOffer, LiveTarget
 
 LifecycleSink = Callable[[str, PowerState], None]
 """Is told (server id, new state); called in the event loop, returns at once."""
@@ -51,7 +51,7 @@ class MovingDriver(Protocol):
     async def live_prepare(self, spec: GuestSpec, offer: DiskOffer, shared: bool) -> None: ...
 
     async def live_migrate(
-        self, server_id: str, target: LiveTarget, orders: LiveOrders
+        self, server_id: str, target: LiveTarget, copy_disks: bool
     ) -> MigrationStats: ...
 
     async def live_stats(self, server_id: str) -> MigrationStats: ...
@@ -62,7 +62,7 @@ class MovingDriver(Protocol):
 
     async def live_arrived(self, spec: GuestSpec) -> None: ...
 
-    async def live_left(self, server_id: str, shared: bool) -> None: ...
+    async def forget_guest(self, server_id: str, keep_files: bool) -> None: ...
 
     async def has_files(self, server_id: str) -> bool: ...
 

@@ -7,7 +7,7 @@ from aerostat.kit.errors import Conflict, NotFound
 from aerostat.services.nova.drivers.base import NodeIdentity
 from aerostat.services.nova.model.guest import GuestSpec, PowerState
 from aerostat.services.nova.model.migration import MigrationStats
-from aerostat.services.nova.model.moving import DiskOffer, LiveOrders, LiveTarget
+from aerostat.services.nova.model.moving import DiskOffer, LiveTarget
 
 DISK_BYTES = 1 << 20
 DONE = MigrationStats(
@@ -56,7 +56,7 @@ class FakeMoves:
         await self._enter("offer", server_id)
         if server_id not in (self.aside if aside else self.states):
             raise NotFound(f"Instance {server_id} could not be found.", code="guest_not_found")
-        return DiskOffer(url="", files={"disk": DISK_BYTES})
+        return DiskOffer(url="", files=["disk"], disk_bytes=DISK_BYTES)
 
     async def withdraw(self, server_id: str) -> None:
         await self._enter("withdraw", server_id)
@@ -89,7 +89,7 @@ class FakeMoves:
         self.arriving[spec.server_id] = spec
 
     async def live_migrate(
-        self, server_id: str, target: LiveTarget, orders: LiveOrders
+        self, server_id: str, target: LiveTarget, copy_disks: bool
     ) -> MigrationStats:
         await self._enter("live_migrate", server_id)
         if server_id in self.left:
@@ -146,8 +146,8 @@ class FakeMoves:
             self.specs[spec.server_id] = spec
             self._boot(spec.server_id)
 
-    async def live_left(self, server_id: str, shared: bool) -> None:
-        await self._enter("live_left", server_id)
+    async def forget_guest(self, server_id: str, keep_files: bool) -> None:
+        await self._enter("forget_guest", server_id)
         self.left.discard(server_id)
         self._gone(server_id)
 

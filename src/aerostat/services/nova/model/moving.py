@@ -9,14 +9,19 @@ class DiskOffer(Struct, frozen=True):
     """The files of a guest that another host may take, for this one move.
 
     `url` holds the ticket and is good until the offer is withdrawn or replaced; "" if the host
-    serves nobody. `files` and `bases` are names with their sizes in bytes. `probe` names a file
-    in the instances directory: who sees it shares the storage.
+    serves nobody. `files` and `bases` are names in the guest's directory and in the image cache.
+    `probe` names a file in the instances directory: who sees it shares the storage.
+    `backing` is the base of the root disk, with its format; `disk_bytes` the root disk's size as
+    the guest sees it.
     """
 
     url: str
-    files: dict[str, int]
-    bases: dict[str, int] = {}
+    files: list[str]
+    bases: list[str] = []
     probe: str = ""
+    backing: str = ""
+    backing_format: str = ""
+    disk_bytes: int = 0
 
 
 class LiveTarget(Struct, frozen=True):
@@ -33,10 +38,3 @@ class LiveTarget(Struct, frozen=True):
     tls: bool = False
     shared: bool = False
     ports: list[BoundPort] = []
-
-
-class LiveOrders(Struct, frozen=True):
-    """How a live migration shall be done: `copy_disks` also carries what is not shared."""
-
-    copy_disks: bool
-    timeout_s: float

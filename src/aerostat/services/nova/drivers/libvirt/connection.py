@@ -12,12 +12,13 @@ import libvirt
 
 from aerostat.kit.errors import Conflict, Fault, NotFound, Unavailable
 from aerostat.kit.log import Logger
-from aerostat.services.nova.drivers.libvirt.daemon import ensure_libvirtd
+from aerostat.services.nova.drivers.libvirt.daemon import LiveConfig, ensure_libvirtd
 from aerostat.services.nova.model.guest import PowerState
 
 T = TypeVar("T")
 log = Logger("nova.libvirt")
 CALLS_MAX = 4
+MIGRATIONS_MAX = 4
 RECONNECT_S = 1.0
 KEEPALIVE_S = 5
 KEEPALIVE_COUNT = 3
@@ -48,11 +49,14 @@ class Connection:
     def __init__(
         self,
         state_dir: Path,
+        live: LiveConfig,
         on_event: Callable[[str, PowerState], None],
         on_up: Callable[[], None],
     ) -> None:
         self._state_dir, self._on_event, self._on_up = state_dir, on_event, on_up
+        self._live = live
         self._pool = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="libvirt")
+        self._long = ThreadPoolExecutor(MIGRATIONS_MAX, thread_name_prefix="libvirt-migration")
         self._lock = asyncio.Lock()
         self._conn: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,12 +77,20 @@ class Connection:
         if conn is not None:
             await self._in_pool(_close, conn)
         self._pool.shutdown(wait=False)
+        self._long.shutdown(wait=False)
 
     async def run(self, job: Callable[..., T], *args: Any) -> T:
         """Return `job(connection, *args)`, run in the pool. Raises: the Fault of its error."""
+        return await self._run_in(self._pool, job, *args)
+
+    async def run_long(self, job: Callable[..., T], *args: Any) -> T:
+        """Like `run`, for what may take many minutes; MIGRATIONS_MAX of them at once."""
+        return await self._run_in(self._long, job, *args)
+
+    async def _run_in(self, pool: ThreadPoolExecutor, job: Callable[..., T], *args: Any) -> T:
         conn = await self._connected()
         try:
-            return await self._in_pool(job, conn, *args)
+            return await asyncio.get_running_loop().run_in_executor(pool, job, conn, *args)
         except libvirt.libvirtError as why:
             if why.get_error_domain() == libvirt.VIR_FROM_RPC:
                 self._forget(conn)
@@ -101,7 +113,7 @@ class Connection:
 
     def _connect(self) -> Any:
         _event_thread()
-        conn = libvirt.open(ensure_libvirtd(self._state_dir))
+        conn = libvirt.open(ensure_libvirtd(self._state_dir, self._live))
         conn.setKeepAlive(KEEPALIVE_S, KEEPALIVE_COUNT)
         conn.registerCloseCallback(self._closed, None)
         conn.domainEventRegisterAny(

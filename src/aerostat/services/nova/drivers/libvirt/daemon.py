@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import libvirt
+from msgspec import Struct
 
 from aerostat.kit.errors import Unavailable
 from aerostat.kit.log import Logger
@@ -19,7 +20,7 @@ START_TIMEOUT_S = 60.0
 POLL_S = 0.05
 KVM_DEVICE = Path("/dev/kvm")
 QEMU_USER = "libvirt-qemu"
-CONF = """# Written by aerostat: no polkit, no TCP; only root may speak to it.
+CONF = """# Written by aerostat: no polkit; only root may speak to it.
 auth_unix_ro = "none"
 auth_unix_rw = "none"
 unix_sock_ro_perms = "0700"
@@ -28,7 +29,44 @@ max_clients = 1000
 """
 
 
-def ensure_libvirtd(state_dir: Path) -> str:
+class LiveConfig(Struct, frozen=True):
+    """How this host is reached for live migrations, with upstream's option names.
+
+    `live_migration_scheme`: tls, tcp (whoever reaches the port may do anything: for closed
+    networks), or "" where guests cannot come live. `pki` holds ca.pem, cert.pem, key.pem for tls.
+    """
+
+    live_migration_scheme: str = ""
+    live_migration_inbound_addr: str = "127.0.0.1"
+    pki: Path = Path("/nonexistent")
+
+    @property
+    def client_pki(self) -> Path:
+        """Where libvirt, as a client of other hosts, looks for its certificates."""
+        return self.pki / "libvirt"
+
+    def link_client_pki(self) -> None:
+        """Give our certificates the names that libvirt's clients look for."""
+        names = {"cacert": "ca", "clientcert": "cert", "clientkey": "key"}
+        self.client_pki.mkdir(parents=True, exist_ok=True)
+        for theirs, ours in names.items():
+            link = self.client_pki / f"{theirs}.pem"
+            if not link.is_symlink():
+                link.symlink_to(self.pki / f"{ours}.pem")
+
+    def listening(self) -> str:
+        """Return what libvirtd.conf says of sockets that other hosts reach."""
+        if not self.live_migration_scheme:
+            return ""
+        lines = [f'listen_addr = "{self.live_migration_inbound_addr}"']
+        if self.live_migration_scheme == "tcp":
+            return "\n".join([*lines, "listen_tls = 0", "listen_tcp = 1", 'auth_tcp = "none"', ""])
+        files = {"ca_file": "ca", "cert_file": "cert", "key_file": "key"}
+        lines += [f'{option} = "{self.pki / name}.pem"' for option, name in files.items()]
+        return "\n".join([*lines, "listen_tls = 1", "listen_tcp = 0", 'auth_tls = "none"', ""])
+
+
+def ensure_libvirtd(state_dir: Path, live: LiveConfig) -> str:
     """Return the URI of a libvirtd that answers, started if need be; blocks, may be repeated.
 
     virtlogd and libvirtd become daemons of their own: they and the guests outlive this process.
@@ -40,11 +78,12 @@ def ensure_libvirtd(state_dir: Path) -> str:
     _check_installed()
     conf = state_dir / "libvirt" / "libvirtd.conf"
     conf.parent.mkdir(parents=True, exist_ok=True)
-    conf.write_text(CONF)
+    conf.write_text(CONF + live.listening())
     began = time.monotonic()
     # Each exits badly when another copy holds its pid file: then that copy will answer.
     _spawn("virtlogd", "-d")
-    output = _spawn("libvirtd", "-d", "-f", str(conf))
+    listen = ["--listen"] if live.live_migration_scheme else []
+    output = _spawn("libvirtd", "-d", *listen, "-f", str(conf))
     while not answers(SYSTEM_URI):
         if time.monotonic() - began > START_TIMEOUT_S:
             raise Unavailable("libvirtd does not start.", detail=output)

@@ -40,9 +40,12 @@ async def prepare(spec: GuestSpec, paths: InstancePaths, cache: ImageCache) -> G
     """
     if spec.image is None:
         raise BadRequest("The server has neither an image nor a volume to boot from.")
-    base = await cache.ensure(spec.image)
-    disks = [await _root(spec, base, paths)]
-    if spec.image.disk_format == "iso":
+    is_iso = spec.image.disk_format == "iso"
+    disks = [Disk(paths.disk, "qcow2", "vda")]
+    if is_iso or not paths.disk.exists():
+        base = await cache.ensure(spec.image)
+        await _root(spec, base, paths)
+    if is_iso:
         disks.append(Disk(base.path, "raw", "sda", device="cdrom"))
     if spec.ephemeral_gb:
         await _formatted(paths.ephemeral, spec.ephemeral_gb * GIB, _EXT4)
@@ -60,7 +63,7 @@ async def prepare(spec: GuestSpec, paths: InstancePaths, cache: ImageCache) -> G
     return GuestDisks(disks, kernel.path if kernel else None, ramdisk.path if ramdisk else None)
 
 
-async def _root(spec: GuestSpec, base: CachedImage, paths: InstancePaths) -> Disk:
+async def _root(spec: GuestSpec, base: CachedImage, paths: InstancePaths) -> None:
     size = spec.root_gb * GIB or base.virtual_size_bytes
     is_iso = spec.image is not None and spec.image.disk_format == "iso"
     if base.virtual_size_bytes > size and not is_iso:
@@ -70,12 +73,17 @@ async def _root(spec: GuestSpec, base: CachedImage, paths: InstancePaths) -> Dis
             code="flavor_disk_too_small",
         )
     if not paths.disk.exists():
-        backing = [] if is_iso else ["-F", base.disk_format, "-b", str(base.path)]
-        part = partial(paths.disk)
-        part.unlink(missing_ok=True)
-        await _room("qemu-img", "create", "-q", "-f", "qcow2", *backing, str(part), str(size))
-        part.replace(paths.disk)
-    return Disk(paths.disk, "qcow2", "vda")
+        backing = None if is_iso else (base.path, base.disk_format)
+        await create_overlay(paths.disk, backing, size)
+
+
+async def create_overlay(path: Path, backing: tuple[Path, str] | None, size_bytes: int) -> None:
+    """Make an empty qcow2 file over a base (path, format), or over nothing. Raises: NoValidHost."""
+    over = [] if backing is None else ["-F", backing[1], "-b", str(backing[0])]
+    part = partial(path)
+    part.unlink(missing_ok=True)
+    await room("qemu-img", "create", "-q", "-f", "qcow2", *over, str(part), str(size_bytes))
+    part.replace(path)
 
 
 _EXT4 = ("mkfs.ext4", "-q", "-F", "-L", "ephemeral0")
@@ -89,7 +97,7 @@ async def _formatted(path: Path, size_bytes: int, command: tuple[str, ...]) -> N
     with part.open("wb") as file:
         file.truncate(size_bytes)
     part.chmod(0o600)
-    await _room(*command, str(part))
+    await room(*command, str(part))
     part.replace(path)
 
 
@@ -103,7 +111,7 @@ async def _config_drive(files: dict[str, bytes], path: Path) -> None:
             _place(tree, name, data)
         part = partial(path)
         argv = ("-quiet", "-J", "-r", "-l", "-allow-lowercase", "-allow-multidot", "-ldots")
-        await _room("genisoimage", *argv, "-V", "config-2", "-o", str(part), str(tree))
+        await room("genisoimage", *argv, "-V", "config-2", "-o", str(part), str(tree))
         part.chmod(0o600)
         part.replace(path)
     finally:
@@ -119,7 +127,8 @@ def _place(tree: Path, name: str, data: bytes) -> None:
     target.write_bytes(data)
 
 
-async def _room(*argv: str) -> None:
+async def room(*argv: str) -> None:
+    """Run a program that needs room on the disk. Raises: NoValidHost, CommandFailed."""
     try:
         await run(*argv)
     except CommandFailed as why:

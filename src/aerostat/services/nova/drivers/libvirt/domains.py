@@ -47,6 +47,11 @@ def free_name(conn: Any, name: str, server_id: str) -> str:
     return name if holder == server_id else f"{name}-{server_id[:8]}"
 
 
+def define(conn: Any, xml: str) -> None:
+    """Let the domain exist."""
+    conn.defineXML(xml)
+
+
 def define_and_start(conn: Any, xml: str) -> None:
     """Let the domain exist and run."""
     dom = conn.defineXML(xml)

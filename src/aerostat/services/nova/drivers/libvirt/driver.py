@@ -1,7 +1,6 @@
 """Guests under libvirt: disks on this host, domains in libvirtd, events instead of polling."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -10,15 +9,19 @@ from aerostat.kit.clock import Clock, SystemClock
 from aerostat.kit.errors import Fault, NotFound, Unavailable
 from aerostat.kit.log import Logger
 from aerostat.services.nova.drivers.base import LifecycleSink, NodeIdentity
+from aerostat.services.nova.drivers.exchange import Exchange, ExchangeConfig
 from aerostat.services.nova.drivers.image_source import ImageSource
 from aerostat.services.nova.drivers.libvirt import domains
 from aerostat.services.nova.drivers.libvirt.connection import Connection
 from aerostat.services.nova.drivers.libvirt.console import tail
+from aerostat.services.nova.drivers.libvirt.daemon import LiveConfig
 from aerostat.services.nova.drivers.libvirt.disks import prepare
 from aerostat.services.nova.drivers.libvirt.domain_xml import HostChoice, domain_xml
+from aerostat.services.nova.drivers.libvirt.files import remove_tree
 from aerostat.services.nova.drivers.libvirt.host_facts import host_facts
 from aerostat.services.nova.drivers.libvirt.image_cache import ImageCache
-from aerostat.services.nova.drivers.libvirt.paths import StatePaths, write_whole
+from aerostat.services.nova.drivers.libvirt.live_moves import LiveMoves
+from aerostat.services.nova.drivers.libvirt.paths import ASIDE, StatePaths, write_whole
 from aerostat.services.nova.drivers.libvirt.self_test import choose_virt_type
 from aerostat.services.nova.drivers.libvirt.waiting import StateWaiter
 from aerostat.services.nova.drivers.threads import blocking_pool
@@ -36,7 +39,7 @@ BUTTON_AGAIN_S = 5.0
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.SUSPENDED})
 
 
-class LibvirtDriver:
+class LibvirtDriver(LiveMoves):
     """A hypervisor of QEMU guests. `state_dir` and its parents must be open to others (o+x)."""
 
     def __init__(
@@ -46,6 +49,8 @@ class LibvirtDriver:
         images: ImageSource,
         *,
         choice: HostChoice | None = None,
+        exchange: ExchangeConfig | None = None,
+        live: LiveConfig | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._identity, self._images = identity, images
@@ -54,7 +59,9 @@ class LibvirtDriver:
         self._clock = clock or SystemClock()
         self._pool = blocking_pool("nova-disks")
         self._cache = ImageCache(self._paths, images, self._pool)
-        self._conn = Connection(state_dir, self._on_event, self._on_up)
+        self._exchange = Exchange(exchange or ExchangeConfig(), self._pool)
+        self._live = live or LiveConfig()
+        self._conn = Connection(state_dir, self._live, self._on_event, self._on_up)
         self._waiter = StateWaiter(self.power_state)
         self._sink: LifecycleSink = lambda server_id, state: None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,6 +83,7 @@ class LibvirtDriver:
         for task in (*self._tasks, *([self._chosen] if self._chosen else [])):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        await self._exchange.close()
         await self._conn.close()
         await self._images.close()
         self._pool.shutdown(wait=False)
@@ -94,25 +102,29 @@ class LibvirtDriver:
         known = await self._conn.run(domains.is_defined, spec.server_id)
         if known and not paths.spawning.exists():
             return
-        began = self._clock.monotonic()
         paths.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         paths.spawning.touch()
+        await self._define(spec, True)
+
+    async def _define(self, spec: GuestSpec, start: bool) -> None:
+        """Make the disks that are missing, let the domain exist, and run if it shall `start`."""
+        began, paths = self._clock.monotonic(), self._paths.instance(spec.server_id)
         name = await self._conn.run(domains.free_name, spec.instance_name, spec.server_id)
         spec = msgspec.structs.replace(spec, instance_name=name)
         disks = await prepare(spec, paths, self._cache)
         xml = domain_xml(spec, paths, disks, await self.choice(), self._paths.state)
         write_whole(paths.libvirt_xml, xml.encode())
         made = self._clock.monotonic()
-        await self._conn.run(domains.define_and_start, xml)
+        await self._conn.run(domains.define_and_start if start else domains.define, xml)
         paths.spawning.unlink(missing_ok=True)
         took = {"disks_ms": int((made - began) * 1000)}
         took["start_ms"] = int((self._clock.monotonic() - made) * 1000)
-        log.info("guest.spawned", server_id=spec.server_id, **took)
+        log.info("guest.spawned", server_id=spec.server_id, started=start, **took)
 
     async def destroy(self, server_id: str) -> None:
         await self._conn.run(domains.remove, server_id)
-        root = self._paths.instance(server_id).root
-        await self._conn.blocking(_remove_tree, root)
+        for paths in (self._paths.instance(server_id), self._paths.aside(server_id)):
+            await self._conn.blocking(remove_tree, paths.root)
 
     async def start(self, server_id: str) -> None:
         await self._conn.run(domains.start, server_id)
@@ -151,7 +163,8 @@ class LibvirtDriver:
     async def guests(self) -> list[GuestState]:
         found = await self._conn.run(domains.ours, self._paths.state)
         known = {guest.server_id for guest in found}
-        orphans = [entry.name for entry in self._paths.instances.iterdir() if entry.name != "_base"]
+        entries = [e.name for e in self._paths.instances.iterdir() if e.is_dir()]
+        orphans = [name for name in entries if name != "_base" and not name.endswith(ASIDE)]
         return found + [
             GuestState(server_id=name, power_state=PowerState.NOSTATE)
             for name in orphans
@@ -195,8 +208,3 @@ class LibvirtDriver:
                 self._on_event(guest.server_id, guest.power_state)
         except Fault as why:
             log.warning("libvirt.resync", detail=why.detail)
-
-
-def _remove_tree(root: Path) -> None:
-    if root.exists():
-        shutil.rmtree(root)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+ASIDE = "_resize"
+PROBE = ".probe-"
+
 
 class InstancePaths(Struct, frozen=True):
     """The files of one guest, below `instances/<uuid>`."""
@@ -64,6 +67,14 @@ class StatePaths(Struct, frozen=True):
 
     def instance(self, server_id: str) -> InstancePaths:
         return InstancePaths(self.instances / server_id)
+
+    def aside(self, server_id: str) -> InstancePaths:
+        """Return where the files of a guest wait for the end of its move."""
+        return InstancePaths(self.instances / (server_id + ASIDE))
+
+    def probe(self, name: str) -> Path:
+        """Return a file that tells whether two hosts see the same directory."""
+        return self.instances / name
 
     def image(self, image_id: str) -> Path:
         """Return the cache entry of an image: upstream's `_base/<sha1 of the id>`."""
