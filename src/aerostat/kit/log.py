@@ -68,5 +68,7 @@ def setup(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # The bus says itself what became of a connection.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     for noisy in ("uvicorn.access", "oslo_policy", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -141,7 +141,7 @@ class Link:
                 future.set_result(frame.payload)
         elif isinstance(frame, Failure):
             if (future := self._waiting.get(frame.id)) and not future.done():
-                future.set_exception(_fault(frame))
+                future.set_exception(fault_of(frame))
         else:
             self._listener.announced(self, frame.addresses)
 
@@ -156,10 +156,10 @@ class Link:
             payload = await call_local(self._served, call.address, call.method, call.payload)
             reply = Answer(call.id, payload)
         except Fault as why:
-            reply = _failure(call.id, why)
+            reply = failure_of(call.id, why)
         except Exception as why:  # The border: the caller learns that it failed, the log how.
             log.error("bus.call_failed", why=why, address=call.address, method=call.method)
-            reply = _failure(call.id, Fault("An unexpected error occurred.", detail=repr(why)))
+            reply = failure_of(call.id, Fault("An unexpected error occurred.", detail=repr(why)))
         self._write(reply)
 
     def _write(self, frame: Serves | Call | Answer | Failure) -> None:
@@ -174,10 +174,12 @@ class Link:
         self._writer.close()
 
 
-def _failure(id_: int, why: Fault) -> Failure:
+def failure_of(id_: int, why: Fault) -> Failure:
+    """Return a fault as it travels."""
     return Failure(id_, kind_of(why), why.code, why.message, why.detail, why.field)
 
 
-def _fault(frame: Failure) -> Fault:
+def fault_of(frame: Failure) -> Fault:
+    """Return the fault that came."""
     kind = BY_CODE.get(frame.kind, Fault)
     return kind(frame.message, code=frame.code, detail=frame.detail, field=frame.field)
