@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 import pytest
+from tests.servers import server
 
 from aerostat.assembly.engines import NAME, PASSWORD, RabbitMq
 from aerostat.kit.bus.amqp import node_permissions, node_user
@@ -12,7 +13,6 @@ from aerostat.kit.bus.endpoint import Endpoint
 from aerostat.kit.bus.rabbit import RabbitBus
 from aerostat.kit.errors import DeadlineExceeded, Forbidden, NotFound, Unavailable
 from aerostat.kit.ids import new_hex
-from tests.servers import server
 
 
 class Counter(Protocol):
@@ -27,9 +27,12 @@ class CounterImpl:
     def __init__(self) -> None:
         self.seen: list[int] = []
         self.hanging, self.release = asyncio.Event(), asyncio.Event()
+        self.enough = asyncio.Event()
 
     async def add(self, *, host: str, amount: int) -> int:
         self.seen.append(amount)
+        if len(self.seen) == 20:
+            self.enough.set()
         return sum(self.seen)
 
     async def missing(self, *, host: str) -> None:
@@ -120,8 +123,7 @@ async def test_a_killed_rabbitmq_loses_nothing_and_repeats_nothing(buses: Buses)
     caller = await buses.open()
     far = buses.counter.at(caller)
     calls = [asyncio.create_task(far.add(host="h", amount=n)) for n in range(300)]
-    while len(impl.seen) < 20:
-        await asyncio.sleep(0)
+    await impl.enough.wait()
     await asyncio.to_thread(buses.rabbit.sync)
     await asyncio.to_thread(buses.rabbit.kill)
     calls += [asyncio.create_task(far.add(host="h", amount=n)) for n in range(300, 320)]
