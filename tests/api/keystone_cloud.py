@@ -68,7 +68,8 @@ class Cloud:
 
     async def make(self, noun: str, plural: str = "", token: str | None = None, **body: Any) -> Any:
         self.made += 1
-        body = {"name": f"{noun}-{self.made}", **body}
+        named = {} if noun == "region" else {"name": f"{noun}-{self.made}"}
+        body = {**named, **body}
         reply = await self.call("POST", f"/{plural or noun + 's'}", token, {noun: body})
         assert reply.status_code == 201, reply.text
         return reply.json()[noun]

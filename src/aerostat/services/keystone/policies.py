@@ -53,6 +53,7 @@ ADMIN_REQUIRED = _rule("admin_required", "role:admin or is_admin:1", "Who may do
 SERVICE_ROLE = _rule("service_role", "role:service", "Who validates tokens for a service.")
 SERVICE_OR_ADMIN = _rule("service_or_admin", f"{ADMIN} or rule:service_role", "Who serves.")
 OWNER = _rule("owner", "user_id:%(user_id)s", "Who it is about.")
+ADMIN_OR_OWNER = _rule("admin_or_owner", f"{ADMIN} or rule:owner", "Them, or an administrator.")
 TOKEN_SUBJECT = _rule("token_subject", "user_id:%(target.token.user_id)s", "Whose token it is.")
 
 VALIDATE_TOKEN = _identity("validate_token", f"{READ} or rule:service_role or rule:token_subject")
@@ -65,9 +66,12 @@ AUTH_DOMAINS = _identity("get_auth_domains", "")
 AUTH_SYSTEM = _identity("get_auth_system", "")
 
 _USER = _domain("reader", "user.")
-_USER_M = _domain("manager", "user.")
+_TOKEN_DOMAIN = "token.domain.id:%(target.user.domain_id)s"
+_USER_M = f"(role:manager and {_TOKEN_DOMAIN})"
 LIST_USERS = _identity("list_users", f"{READ} or {_domain('reader', '')}")
-GET_USER = _identity("get_user", f"{READ} or {_USER} or user_id:%(target.user.id)s")
+GET_USER = _identity(
+    "get_user", f"{READ} or (role:reader and {_TOKEN_DOMAIN}) or user_id:%(target.user.id)s"
+)
 CREATE_USER = _identity("create_user", f"{ADMIN} or {_USER_M}")
 UPDATE_USER = _identity("update_user", f"{ADMIN} or {_USER_M}")
 DELETE_USER = _identity("delete_user", f"{ADMIN} or {_USER_M}")
@@ -76,14 +80,12 @@ LIST_PROJECTS_FOR_USER = _identity(
 )
 
 _GROUP, _GROUP_M = _domain("reader", "group."), _domain("manager", "group.")
-LIST_GROUPS = _identity("list_groups", f"{READ} or {_domain('reader', '')}")
+LIST_GROUPS = _identity("list_groups", f"{READ} or {_domain('reader', 'group.')}")
 GET_GROUP = _identity("get_group", f"{READ} or {_GROUP}")
 CREATE_GROUP = _identity("create_group", f"{ADMIN} or {_GROUP_M}")
 UPDATE_GROUP = _identity("update_group", f"{ADMIN} or {_GROUP_M}")
 DELETE_GROUP = _identity("delete_group", f"{ADMIN} or {_GROUP_M}")
-LIST_GROUPS_FOR_USER = _identity(
-    "list_groups_for_user", f"{READ} or {_USER} or user_id:%(target.user.id)s"
-)
+LIST_GROUPS_FOR_USER = _identity("list_groups_for_user", f"{READ} or {_USER} or rule:owner")
 LIST_USERS_IN_GROUP = _identity("list_users_in_group", f"{READ} or {_GROUP}")
 _BOTH = "domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s"
 CHECK_USER_IN_GROUP = _identity("check_user_in_group", f"{READ} or (role:reader and {_BOTH})")
@@ -97,8 +99,8 @@ LIST_DOMAINS = _identity(
 )
 GET_DOMAIN = _identity(
     "get_domain",
-    f"{READ} or (role:reader and domain_id:%(target.domain.id)s) or "
-    "(role:reader and project_domain_id:%(target.domain.id)s)",
+    f"{READ} or token.domain.id:%(target.domain.id)s or "
+    "token.project.domain.id:%(target.domain.id)s",
 )
 CREATE_DOMAIN = _identity("create_domain", ADMIN)
 UPDATE_DOMAIN = _identity("update_domain", ADMIN)
@@ -127,12 +129,12 @@ DELETE_PROJECT_TAG = _identity("delete_project_tag", _TAGS_WRITE)
 
 _DOMAIN_MANAGER = "(role:manager and not domain_id:None)"
 LIST_ROLES = _identity("list_roles", f"{READ} or {_DOMAIN_MANAGER}")
-GET_ROLE = _identity("get_role", f"{READ} or {_DOMAIN_MANAGER}")
+GET_ROLE = _identity("get_role", f"{READ} or (role:manager and rule:domain_managed_target_role)")
 CREATE_ROLE = _identity("create_role", ADMIN)
 UPDATE_ROLE = _identity("update_role", ADMIN)
 DELETE_ROLE = _identity("delete_role", ADMIN)
-LIST_DOMAIN_ROLES = _identity("list_domain_roles", f"{READ} or {_domain('reader', 'role.')}")
-GET_DOMAIN_ROLE = _identity("get_domain_role", f"{READ} or {_domain('reader', 'role.')}")
+LIST_DOMAIN_ROLES = _identity("list_domain_roles", READ)
+GET_DOMAIN_ROLE = _identity("get_domain_role", READ)
 CREATE_DOMAIN_ROLE = _identity("create_domain_role", ADMIN)
 UPDATE_DOMAIN_ROLE = _identity("update_domain_role", ADMIN)
 DELETE_DOMAIN_ROLE = _identity("delete_domain_role", ADMIN)
@@ -155,7 +157,10 @@ _GRANT_READ = f"{READ} or (role:reader and {_ACTOR} and {_PLACE})"
 _GRANT_WRITE = (
     f"{ADMIN} or (role:manager and {_ACTOR} and {_PLACE} and rule:domain_managed_target_role)"
 )
-CHECK_GRANT = _identity("check_grant", _GRANT_READ)
+_OWN_ROLE = "(domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s)"
+CHECK_GRANT = _identity(
+    "check_grant", f"{READ} or (role:reader and {_ACTOR} and {_PLACE} and {_OWN_ROLE})"
+)
 LIST_GRANTS = _identity("list_grants", _GRANT_READ)
 CREATE_GRANT = _identity("create_grant", _GRANT_WRITE)
 REVOKE_GRANT = _identity("revoke_grant", _GRANT_WRITE)
@@ -174,7 +179,7 @@ LIST_ROLE_ASSIGNMENTS = _identity(
 )
 LIST_ROLE_ASSIGNMENTS_FOR_TREE = _identity(
     "list_role_assignments_for_tree",
-    f"{READ} or {_PROJECT} or (role:admin and {_IN_PROJECT})",
+    f"{READ} or {_domain('reader', '')}",
 )
 
 LIST_REGIONS, GET_REGION, CREATE_REGION, UPDATE_REGION, DELETE_REGION = _crud(
@@ -197,6 +202,29 @@ LIST_CONSUMERS, GET_CONSUMER, CREATE_CONSUMER, UPDATE_CONSUMER, DELETE_CONSUMER 
     UPDATE_ENDPOINT_GROUP,
     DELETE_ENDPOINT_GROUP,
 ) = _crud("endpoint_group", "endpoint_groups")
+(
+    PROJECTS_OF_GROUP,
+    ENDPOINTS_OF_GROUP,
+    GET_GROUP_IN_PROJECT,
+    GROUPS_OF_PROJECT,
+    ADD_GROUP_TO_PROJECT,
+    REMOVE_GROUP_FROM_PROJECT,
+) = (
+    _identity("list_projects_associated_with_endpoint_group", READ),
+    _identity("list_endpoints_associated_with_endpoint_group", READ),
+    _identity("get_endpoint_group_in_project", READ),
+    _identity("list_endpoint_groups_for_project", READ),
+    _identity("add_endpoint_group_to_project", ADMIN),
+    _identity("remove_endpoint_group_from_project", ADMIN),
+)
+POLICY_ASSOCIATIONS = {
+    (verb, kind): _identity(f"{verb}_policy_association_for_{kind}", check)
+    for kind in ("endpoint", "service", "region_and_service")
+    for verb, check in (("create", ADMIN), ("check", READ), ("delete", ADMIN))
+}
+POLICY_OF_ENDPOINT = _identity("get_policy_for_endpoint", READ)
+ENDPOINTS_OF_POLICY = _identity("list_endpoints_for_policy", READ)
+REVOCATION_LIST = _identity("revocation_list", "rule:service_or_admin")
 LIST_ASSOCIATIONS = _identity("list_endpoints_for_project", READ)
 LIST_PROJECTS_FOR_ENDPOINT = _identity("list_projects_for_endpoint", READ)
 CHECK_ASSOCIATION = _identity("check_endpoint_in_project", READ)
@@ -220,16 +248,20 @@ UPDATE_CREDENTIAL = _identity("update_credential", f"{ADMIN} or {_CREDENTIAL}")
 DELETE_CREDENTIAL = _identity("delete_credential", f"{ADMIN} or {_CREDENTIAL}")
 EC2_LIST = _identity("ec2_list_credentials", f"{READ} or rule:owner")
 EC2_GET = _identity("ec2_get_credential", f"{READ} or {_CREDENTIAL}")
-EC2_CREATE = _identity("ec2_create_credential", f"{ADMIN} or rule:owner")
-EC2_DELETE = _identity("ec2_delete_credential", f"{ADMIN} or {_CREDENTIAL}")
+_MEMBER_OWNER = f"{ADMIN} or (role:member and {_CREDENTIAL})"
+EC2_CREATE = _identity("ec2_create_credential", _MEMBER_OWNER)
+EC2_DELETE = _identity("ec2_delete_credential", _MEMBER_OWNER)
 _OWN_READ, _OWN_WRITE = f"{READ} or rule:owner", f"{ADMIN} or rule:owner"
 LIST_APPLICATION_CREDENTIALS = _identity("list_application_credentials", _OWN_READ)
 GET_APPLICATION_CREDENTIAL = _identity("get_application_credential", _OWN_READ)
 CREATE_APPLICATION_CREDENTIAL = _identity("create_application_credential", "rule:owner")
 DELETE_APPLICATION_CREDENTIAL = _identity("delete_application_credential", _OWN_WRITE)
-LIST_ACCESS_RULES = _identity("list_access_rules", _OWN_READ)
-GET_ACCESS_RULE = _identity("get_access_rule", _OWN_READ)
-DELETE_ACCESS_RULE = _identity("delete_access_rule", _OWN_WRITE)
+_SELF = "user_id:%(target.user.id)s"
+LIST_ACCESS_RULES = _identity("list_access_rules", f"({SYSTEM_READER}) or {_SELF}")
+GET_ACCESS_RULE = _identity("get_access_rule", f"({SYSTEM_READER}) or {_SELF}")
+DELETE_ACCESS_RULE = _identity(
+    "delete_access_rule", f"(role:admin and system_scope:all) or {_SELF}"
+)
 
 _TRUSTOR = "user_id:%(target.trust.trustor_user_id)s"
 _TRUSTEE = "user_id:%(target.trust.trustee_user_id)s"
@@ -239,6 +271,7 @@ LIST_TRUSTS_FOR_TRUSTEE = _identity("list_trusts_for_trustee", f"{READ} or {_TRU
 CREATE_TRUST = _identity("create_trust", _TRUSTOR)
 GET_TRUST = _identity("get_trust", f"{READ} or {_TRUSTOR} or {_TRUSTEE}")
 DELETE_TRUST = _identity("delete_trust", f"{ADMIN} or {_TRUSTOR}")
+GET_ROLE_FOR_TRUST = _identity("get_role_for_trust", f"{READ} or {_TRUSTOR} or {_TRUSTEE}")
 LIST_ROLES_FOR_TRUST = _identity("list_roles_for_trust", f"{READ} or {_TRUSTOR} or {_TRUSTEE}")
 
 LIST_REGISTERED_LIMITS = _identity("list_registered_limits", "")
@@ -250,8 +283,9 @@ GET_LIMIT_MODEL = _identity("get_limit_model", "")
 LIST_LIMITS = _identity("list_limits", "")
 GET_LIMIT = _identity(
     "get_limit",
-    f"{READ} or domain_id:%(target.limit.domain_id)s or project_id:%(target.limit.project_id)s "
-    "or domain_id:%(target.project.domain_id)s",
+    f"{READ} or domain_id:%(target.limit.domain.id)s or "
+    "domain_id:%(target.limit.project.domain_id)s or "
+    "(project_id:%(target.limit.project_id)s and not None:%(target.limit.project_id)s)",
 )
 CREATE_LIMITS = _identity("create_limits", ADMIN)
 UPDATE_LIMIT = _identity("update_limit", ADMIN)

@@ -29,7 +29,7 @@ RULES = "/users/{user_id}/access_rules"
 
 def _owned(req: Request[Any], rule: Rule) -> str:
     user_id = req.path["user_id"]
-    req.enforce(rule, target(user_id=user_id))
+    req.enforce(rule, target(user_id=user_id, user__id=user_id))
     if "trust_id" in req.ctx.extra or "access_token_id" in req.ctx.extra:
         raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
     return user_id

@@ -136,7 +136,7 @@ def _same_binding(before: Credential, changes: Document) -> None:
     if "blob" in changes:
         old = _blob(before.blob) if before.type.lower() == "ec2" else {}
         new = _blob(changes["blob"])
-        if any(old.get(name) != new.get(name) for name in (*DELEGATIONS, "access")):
+        if any(old.get(name) != new.get(name) for name in DELEGATIONS):
             raise BadRequest("Delegation ids of an ec2 credential cannot change.", field="blob")
 
 
@@ -180,7 +180,7 @@ async def ec2_index(keystone: Keystone, req: Request[None]) -> Document:
 async def ec2_create(keystone: Keystone, req: Request[Ec2Create]) -> Document:
     """Make an EC2 credential for a project on which the user has a role."""
     user_id, project_id = req.path["user_id"], req.body.tenant_id
-    req.enforce(policies.EC2_CREATE, target(user_id=user_id))
+    req.enforce(policies.EC2_CREATE, target(credential__user_id=user_id))
     unrestricted(req, "credentials")
     await nouns.find(keystone, nouns.users, user_id)
     await nouns.find(keystone, nouns.projects, project_id)

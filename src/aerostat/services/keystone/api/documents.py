@@ -6,7 +6,7 @@ from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import nouns
+from aerostat.services.keystone.domain import catalog, nouns
 from aerostat.services.keystone.model.catalog import PolicyBlob
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.schemas.catalog import PolicyCreate, PolicyUpdate
@@ -54,4 +54,4 @@ async def update(keystone: Keystone, req: Request[PolicyUpdate]) -> Document:
 @routes.delete("/policies/{policy_id}", policy=policies.DELETE_POLICY)
 async def delete(keystone: Keystone, req: Request[None]) -> None:
     """Delete a policy document."""
-    await nouns.remove(keystone, nouns.policies, req.path["policy_id"])
+    await catalog.delete_policy(keystone, req.path["policy_id"])

@@ -43,6 +43,13 @@ async def check(keystone: Keystone, req: Request[None]) -> None:
     await catalog.is_associated(keystone, _pair(req))
 
 
+async def show_pair(keystone: Keystone, req: Request[None]) -> Document:
+    """Show the association of an endpoint group with a project."""
+    await catalog.is_associated(keystone, _pair(req))
+    ids = {name: req.path[name] for name in ("endpoint_group_id", "project_id")}
+    return {"project_endpoint_group": {**ids, "links": {"self": req.url}}}
+
+
 async def add(keystone: Keystone, req: Request[None]) -> None:
     """Associate an endpoint or endpoint group with a project."""
     await catalog.associate(keystone, _pair(req))
@@ -53,11 +60,12 @@ async def remove(keystone: Keystone, req: Request[None]) -> None:
     await catalog.dissociate(keystone, _pair(req))
 
 
-for _path, _put_status in ((PAIR, 204), (GROUP_PAIR, 204)):
-    _get_status = 204 if _path == PAIR else 200
-    routes.get(_path, policy=policies.CHECK_ASSOCIATION, status=_get_status)(check)
-    routes.put(_path, policy=policies.ADD_ASSOCIATION, status=_put_status)(add)
-    routes.delete(_path, policy=policies.REMOVE_ASSOCIATION)(remove)
+routes.get(PAIR, policy=policies.CHECK_ASSOCIATION, status=204)(check)
+routes.put(PAIR, policy=policies.ADD_ASSOCIATION, status=204)(add)
+routes.delete(PAIR, policy=policies.REMOVE_ASSOCIATION)(remove)
+routes.get(GROUP_PAIR, policy=policies.GET_GROUP_IN_PROJECT)(show_pair)
+routes.put(GROUP_PAIR, policy=policies.ADD_GROUP_TO_PROJECT, status=204)(add)
+routes.delete(GROUP_PAIR, policy=policies.REMOVE_GROUP_FROM_PROJECT)(remove)
 
 
 @routes.get(f"{BASE}/projects/{{project_id}}/endpoints", policy=policies.LIST_ASSOCIATIONS)
@@ -77,7 +85,7 @@ async def projects(keystone: Keystone, req: Request[None]) -> Document:
     return views.collection(req, "projects", found, views.project)
 
 
-@routes.get(f"{BASE}/projects/{{project_id}}/endpoint_groups", policy=policies.LIST_ENDPOINT_GROUPS)
+@routes.get(f"{BASE}/projects/{{project_id}}/endpoint_groups", policy=policies.GROUPS_OF_PROJECT)
 async def groups_of(keystone: Keystone, req: Request[None]) -> Document:
     """List the endpoint groups of a project."""
     found = await catalog.groups_of(keystone, req.path["project_id"])
@@ -119,7 +127,6 @@ async def update(keystone: Keystone, req: Request[EndpointGroupUpdate]) -> Docum
     found = await nouns.edit(
         keystone, nouns.endpoint_groups, req.path["endpoint_group_id"], **changes
     )
-    keystone.changed()
     return {"endpoint_group": group_view(req, found)}
 
 
@@ -127,17 +134,16 @@ async def update(keystone: Keystone, req: Request[EndpointGroupUpdate]) -> Docum
 async def delete(keystone: Keystone, req: Request[None]) -> None:
     """Delete an endpoint group."""
     await nouns.remove(keystone, nouns.endpoint_groups, req.path["endpoint_group_id"])
-    keystone.changed()
 
 
-@routes.get(f"{GROUP}/endpoints", policy=policies.GET_ENDPOINT_GROUP)
+@routes.get(f"{GROUP}/endpoints", policy=policies.ENDPOINTS_OF_GROUP)
 async def members(keystone: Keystone, req: Request[None]) -> Document:
     """List the endpoints that match an endpoint group."""
     found = await catalog.in_group(keystone, req.path["endpoint_group_id"])
     return views.collection(req, "endpoints", found, endpoint_view)
 
 
-@routes.get(f"{GROUP}/projects", policy=policies.GET_ENDPOINT_GROUP)
+@routes.get(f"{GROUP}/projects", policy=policies.PROJECTS_OF_GROUP)
 async def group_projects(keystone: Keystone, req: Request[None]) -> Document:
     """List the projects of an endpoint group."""
     group_id = req.path["endpoint_group_id"]

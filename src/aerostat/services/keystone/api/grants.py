@@ -39,7 +39,8 @@ async def _enforce(keystone: Keystone, req: Request[Any], verb: str, rule: Rule)
     actor = await keystone.db.read(noun.store.get, wanted.actor_id)
     place = await nouns.look(keystone, nouns.projects, wanted.target_id)
     role = await nouns.look(keystone, nouns.roles, wanted.role_id)
-    about = target(role__name=role.name if role and not role.domain_id else "")
+    about = target(role__name=role.name if role else "")
+    about["target.role.domain_id"] = role.domain_id or None if role else ""
     if actor is not None:
         about[f"target.{wanted.actor_kind}.domain_id"] = actor.domain_id
     if place is not None and place.is_domain:

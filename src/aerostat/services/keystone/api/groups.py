@@ -34,7 +34,7 @@ async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Group:
 async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List groups."""
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
-    req.enforce(policies.LIST_GROUPS, target(target__domain_id=domain_id))
+    req.enforce(policies.LIST_GROUPS, target(group__domain_id=domain_id))
     wanted = views.listing(req, "domain_id", "name", "id")
     mine = [groups.C.domain_id == req.ctx.domain_id] if req.ctx.domain_id else []
     found = await nouns.listed(keystone, nouns.groups, wanted, *mine)

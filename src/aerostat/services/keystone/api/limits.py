@@ -97,12 +97,19 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List limits; without a say on all, those of the own project or domain."""
     wanted = views.listing(req, *FILTERS, "project_id", "domain_id")
     found = await nouns.listed(keystone, nouns.limits, wanted)
-    visible = [item for item in found if req.allows(policies.GET_LIMIT, _target(item))]
+    visible = [
+        item for item in found if req.allows(policies.GET_LIMIT, await _target(keystone, item))
+    ]
     return views.collection(req, "limits", visible, view, wanted)
 
 
-def _target(item: Limit) -> Document:
-    return target(limit__domain_id=item.domain_id, limit__project_id=item.project_id)
+async def _target(keystone: Keystone, item: Limit) -> Document:
+    project = await nouns.look(keystone, nouns.projects, item.project_id)
+    return target(
+        limit__domain__id=item.domain_id,
+        limit__project_id=item.project_id,
+        limit__project__domain_id=project.domain_id if project else "",
+    )
 
 
 @routes.post("/limits", policy=policies.CREATE_LIMITS, body=LimitsCreate)
@@ -131,7 +138,7 @@ async def create(keystone: Keystone, req: Request[LimitsCreate]) -> Document:
 async def show(keystone: Keystone, req: Request[None]) -> Document:
     """Show a limit."""
     found = await nouns.look(keystone, nouns.limits, req.path["limit_id"])
-    req.enforce(policies.GET_LIMIT, _target(found) if found else {})
+    req.enforce(policies.GET_LIMIT, await _target(keystone, found) if found else {})
     if found is None:
         raise nouns.limits.missing(req.path["limit_id"])
     return {"limit": view(req, found)}

@@ -6,7 +6,6 @@ from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
-from aerostat.services.keystone.api.projects import target_of
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import nouns, role_assignments
 from aerostat.services.keystone.domain.role_assignments import Entry, Found, Names, Wanted
@@ -28,7 +27,8 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
         if not project_id:
             raise BadRequest("scope.project.id must be specified if include_subtree is used.")
         project = await nouns.look(keystone, nouns.projects, project_id)
-        req.enforce(policies.LIST_ROLE_ASSIGNMENTS_FOR_TREE, target_of(project, project_id))
+        about = target(target__domain_id=project.domain_id if project else "")
+        req.enforce(policies.LIST_ROLE_ASSIGNMENTS_FOR_TREE, about)
         from msgspec.structs import replace
 
         wanted = replace(wanted, targets=await role_assignments.subtree(keystone, project_id))

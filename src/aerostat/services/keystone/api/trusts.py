@@ -137,7 +137,7 @@ async def roles(keystone: Keystone, req: Request[None]) -> Document:
 @routes.get(f"{ONE}/roles/{{role_id}}", policy=None)
 async def role(keystone: Keystone, req: Request[None]) -> Document:
     """Show a role of a trust."""
-    trust = await seen(keystone, req, policies.GET_TRUST)
+    trust = await seen(keystone, req, policies.GET_ROLE_FOR_TRUST)
     for found in await _roles(keystone, trust):
         if found.id == req.path["role_id"]:
             return {"role": views.role(req, found)}

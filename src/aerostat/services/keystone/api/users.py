@@ -37,7 +37,7 @@ async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> User:
     """Return the user of the path if `rule` lets the caller. Raises: Forbidden, NotFound."""
     user_id = req.path["user_id"]
     user = await nouns.look(keystone, nouns.users, user_id)
-    req.enforce(rule, target_of(user, user_id))
+    req.enforce(rule, {"user_id": user_id, **target_of(user, user_id)})
     if user is None:
         raise nouns.users.missing(user_id)
     return user

@@ -8,7 +8,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, NotFound
 from aerostat.services.keystone.db import catalog as rows
 from aerostat.services.keystone.db import stores, tables
-from aerostat.services.keystone.domain import nouns
+from aerostat.services.keystone.domain import endpoint_policy, nouns
 from aerostat.services.keystone.model.catalog import (
     Catalog,
     EndpointGroup,
@@ -80,6 +80,8 @@ async def delete_region(keystone: Keystone, region_id: str) -> None:
                 )
             below = stores.regions.all(tx, tables.regions.c.parent_region_id.in_(layer))
             stores.regions.delete(tx, tables.regions.c.id.in_(layer))
+            for gone in layer:
+                endpoint_policy.forget(tx, gone)
             layer = [region.id for region in below]
 
     await keystone.change(write)
@@ -107,7 +109,9 @@ async def delete_service(keystone: Keystone, service_id: str) -> None:
 
     def write(tx: Tx) -> None:
         nouns.services.must(tx, service_id)
-        stores.endpoints.delete(tx, E.service_id == service_id)
+        for endpoint in stores.endpoints.all(tx, E.service_id == service_id):
+            _purge_endpoint(tx, endpoint.id)
+        endpoint_policy.forget(tx, service_id)
         stores.services.delete(tx, tables.services.c.id == service_id)
 
     await keystone.change(write)
@@ -152,10 +156,26 @@ async def delete_endpoint(keystone: Keystone, endpoint_id: str) -> None:
 
     def write(tx: Tx) -> None:
         nouns.endpoints.must(tx, endpoint_id)
-        stores.project_endpoints.delete(tx, PE.endpoint_id == endpoint_id)
-        stores.endpoints.delete(tx, E.id == endpoint_id)
+        _purge_endpoint(tx, endpoint_id)
 
     await keystone.change(write)
+
+
+def _purge_endpoint(tx: Tx, endpoint_id: str) -> None:
+    stores.project_endpoints.delete(tx, PE.endpoint_id == endpoint_id)
+    stores.endpoints.delete(tx, E.id == endpoint_id)
+    endpoint_policy.forget(tx, endpoint_id)
+
+
+async def delete_policy(keystone: Keystone, policy_id: str) -> None:
+    """Delete a policy document and what it is associated with. Raises: NotFound."""
+
+    def write(tx: Tx) -> None:
+        nouns.policies.must(tx, policy_id)
+        stores.policies.delete(tx, tables.policies.c.id == policy_id)
+        endpoint_policy.forget(tx, policy_id)
+
+    await keystone.db.write(write)
 
 
 async def associate(keystone: Keystone, link: ProjectEndpoint | ProjectEndpointGroup) -> None:

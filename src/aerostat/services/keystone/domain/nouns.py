@@ -92,24 +92,24 @@ async def insert(keystone: Keystone, noun: Noun[R], item: R) -> R:
 
 
 async def edit(keystone: Keystone, noun: Noun[R], item_id: str, **changes: Any) -> R:
-    """Change fields of a row that no token depends on. Raises: NotFound."""
+    """Change fields of a row. Raises: NotFound."""
 
     def write(tx: Tx) -> R:
         item = changed(noun.must(tx, item_id), changes)
         noun.store.update(tx, item)
         return item
 
-    return await keystone.db.write(write)
+    return await keystone.change(write)
 
 
 async def remove(keystone: Keystone, noun: Noun[R], item_id: str) -> None:
-    """Delete a row that no token depends on. Raises: NotFound."""
+    """Delete a row. Raises: NotFound."""
 
     def write(tx: Tx) -> None:
         noun.must(tx, item_id)
         noun.store.delete(tx, noun.store.table.c.id == item_id)
 
-    await keystone.db.write(write)
+    await keystone.change(write)
 
 
 def changed(item: R, changes: dict[str, Any]) -> R:

@@ -277,6 +277,10 @@ def _context(
     if delegation.access_token is not None:
         extra["access_token_id"] = delegation.access_token.id
         extra["consumer_id"] = delegation.access_token.consumer_id
+    if project is not None and domain is not None:
+        extra["token"] = {"project": {"id": project.id, "domain": {"id": domain.id}}}
+    elif domain is not None:
+        extra["token"] = {"domain": {"id": domain.id}}
     return Context(
         request_id="",
         user_id=user.user.id,
