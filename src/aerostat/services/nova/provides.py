@@ -7,7 +7,7 @@ from aerostat.kit.errors import NotFound
 from aerostat.kit.log import Logger
 from aerostat.services.nova.db import hosts
 from aerostat.services.nova.db import servers as rows
-from aerostat.services.nova.domain import metadata
+from aerostat.services.nova.domain import live, metadata
 from aerostat.services.nova.model.guest import GuestState, HostFacts, PowerState
 from aerostat.services.nova.model.server import STATE_OF_POWER, VmState
 from aerostat.services.nova.runtime import Nova
@@ -37,6 +37,7 @@ class Conductor:
             traits=facts.traits,
         )
         await nova.db.write(self._take_over, facts.host, guests)
+        await nova.db.write(live.clean_up, nova, facts.host)
         log.info("nova.host_up", host=facts.host, guests=len(guests))
 
     def _inventories(self, facts: HostFacts) -> dict[str, InventoryFacts]:
@@ -84,9 +85,14 @@ class Conductor:
             rows.change(tx, uuid, self._nova.clock.now(), vm_state=state, power_state=power)
 
     async def heartbeat(self, *, host: str) -> None:
-        """Write down that the host is alive."""
+        """Write down that the host is alive, and what is due on it by now."""
         nova = self._nova
-        await nova.db.write(hosts.seen, host, "nova-compute", nova.ids(), nova.clock.now())
+
+        def write(tx: Tx) -> None:
+            hosts.seen(tx, host, "nova-compute", nova.ids(), nova.clock.now())
+            live.confirm_overdue(tx, nova, host)
+
+        await nova.db.write(write)
 
     async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> None:
         """Let the server follow what the hypervisor says of its guest."""

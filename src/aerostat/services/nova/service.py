@@ -23,9 +23,12 @@ from aerostat.services.nova.api import (
     servers,
 )
 from aerostat.services.nova.sagas import (
+    evacuated_cleanup,
     server_confirm_resize,
     server_create,
     server_delete,
+    server_evacuate,
+    server_live_migrate,
     server_power,
     server_rebuild,
     server_resize,
@@ -66,6 +69,9 @@ SAGAS: list[Saga[Any]] = [
     server_resize.migrate,
     server_confirm_resize.saga,
     server_revert_resize.saga,
+    server_live_migrate.saga,
+    server_evacuate.saga,
+    evacuated_cleanup.saga,
     *server_power.SAGAS.values(),
 ]
 

@@ -91,6 +91,10 @@ class ComputeMoves(Protocol):
         """Forget a guest that runs elsewhere; its files too, unless the other host uses them."""
         ...
 
+    async def shares_storage(self, *, offer: DiskOffer) -> bool:
+        """Tell whether this host sees the files of the offer as they are."""
+        ...
+
     async def has_files(self, *, server_id: str) -> bool:
         """Tell whether the disks of the guest can be seen from this host."""
         ...
@@ -164,6 +168,9 @@ class MovingAgent:
     async def forget_guest(self, *, server_id: str, keep_files: bool) -> None:
         async with self._locks.hold(server_id):
             await self._driver.forget_guest(server_id, keep_files)
+
+    async def shares_storage(self, *, offer: DiskOffer) -> bool:
+        return self._driver.shares_storage(offer)
 
     async def has_files(self, *, server_id: str) -> bool:
         return await self._driver.has_files(server_id)

@@ -121,6 +121,8 @@ ACTIONS: dict[str, tuple[Rule, Act]] = {
     "confirmResize": (policies.SERVERS_CONFIRM_RESIZE, moving.confirm),
     "revertResize": (policies.SERVERS_REVERT_RESIZE, moving.revert),
     "migrate": (policies.MIGRATE, moving.migrate),
+    "os-migrateLive": (policies.MIGRATE_LIVE, moving.migrate_live),
+    "evacuate": (policies.EVACUATE, moving.evacuate),
     "addSecurityGroup": (policies.SECURITY_GROUP_ADD, _add_security_group),
     "removeSecurityGroup": (policies.SECURITY_GROUP_REMOVE, _remove_security_group),
     "os-getConsoleOutput": (policies.CONSOLE_OUTPUT, _console_output),

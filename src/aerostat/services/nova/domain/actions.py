@@ -12,7 +12,7 @@ from aerostat.services.nova.db.tables import sagas
 from aerostat.services.nova.domain.servers import check_unlocked, project_of
 from aerostat.services.nova.model.server import ACTIONS, Server
 from aerostat.services.nova.runtime import Nova
-from aerostat.services.nova.sagas import server_power
+from aerostat.services.nova.sagas import evacuated_cleanup, server_power
 
 
 async def act(nova: Nova, ctx: Context, uuid: str, name: str) -> None:
@@ -59,7 +59,8 @@ async def console_output(nova: Nova, server: Server, lines: int | None) -> str:
 
 async def history(nova: Nova, uuid: str) -> list[Record]:
     """Return what was done to a server, newest first."""
-    return await nova.db.read(sagas.of_key, uuid)
+    found = await nova.db.read(sagas.of_key, uuid)
+    return [record for record in found if record.name != evacuated_cleanup.saga.name]
 
 
 async def set_lock(nova: Nova, ctx: Context, uuid: str, locked: bool, reason: str | None) -> None:

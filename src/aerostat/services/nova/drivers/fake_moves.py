@@ -149,7 +149,11 @@ class FakeMoves:
     async def forget_guest(self, server_id: str, keep_files: bool) -> None:
         await self._enter("forget_guest", server_id)
         self.left.discard(server_id)
+        self.arriving.pop(server_id, None)
         self._gone(server_id)
+
+    def shares_storage(self, offer: DiskOffer) -> bool:
+        return False
 
     async def has_files(self, server_id: str) -> bool:
         return False

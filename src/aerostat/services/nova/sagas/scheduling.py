@@ -66,6 +66,22 @@ async def select_host(nova: Nova, server: Server) -> str:
     raise NoValidHost(f"{NO_HOST}{'; '.join(told) or 'No host is known.'}", code="NoValidHost")
 
 
+async def claim_on(nova: Nova, server: Server, host: str) -> str:
+    """Claim a host that an administrator forces, whatever the filters would say; return it.
+
+    Raises: Conflict (no room any more), NotFound (host).
+    """
+    found = await nova.db.read(hosts.host, host)
+    await nova.placement.claim(
+        consumer_id=server.uuid,
+        provider_id=found.uuid,
+        resources=claim_of(server),
+        project_id=server.project_id,
+        user_id=server.user_id,
+    )
+    return host
+
+
 def moving(server: Server, *, flavor: Flavor, host: str | None, ignore: list[str]) -> Server:
     """Return the server as it asks for a host when it moves: `flavor` is what it shall have.
 

@@ -158,7 +158,7 @@ def _extended(server: Server, around: Around) -> dict[str, Any]:
         "OS-EXT-SRV-ATTR:ramdisk_id": image.get("ramdisk_id", ""),
         "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda",
         "OS-EXT-SRV-ATTR:user_data": server.user_data,
-        "host_status": around.host_status.get(server.host or "", "UNKNOWN"),
+        "host_status": around.host_status.get(server.host, "UNKNOWN") if server.host else "",
     }
 
 
