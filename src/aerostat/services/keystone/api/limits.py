@@ -8,7 +8,7 @@ from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import limits, nouns
-from aerostat.services.keystone.model.limits import Limit, RegisteredLimit
+from aerostat.services.keystone.model.limits import MODELS, Limit, RegisteredLimit
 from aerostat.services.keystone.policies import target
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.schemas.fields import given
@@ -86,10 +86,10 @@ async def unregister(keystone: Keystone, req: Request[None]) -> None:
 
 
 @routes.get("/limits/model", policy=policies.GET_LIMIT_MODEL)
-async def model(_keystone: Keystone, _req: Request[None]) -> Document:
-    """Show how limits of a tree relate: not at all (flat)."""
-    about = "Limit enforcement and validation does not take project hierarchy into consideration."
-    return {"model": {"name": "flat", "description": about}}
+async def model(keystone: Keystone, _req: Request[None]) -> Document:
+    """Show how limits of a tree relate."""
+    name = keystone.config.enforcement_model
+    return {"model": {"name": name, "description": MODELS[name]}}
 
 
 @routes.get("/limits", policy=policies.LIST_LIMITS)
@@ -148,7 +148,7 @@ async def show(keystone: Keystone, req: Request[None]) -> Document:
 async def update(keystone: Keystone, req: Request[LimitUpdate]) -> Document:
     """Change a limit."""
     changes = given(req.body.limit)
-    found = await nouns.edit(keystone, nouns.limits, req.path["limit_id"], **changes)
+    found = await limits.change(keystone, req.path["limit_id"], changes)
     return {"limit": view(req, found)}
 
 

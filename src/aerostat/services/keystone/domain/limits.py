@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import ColumnElement
+
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, Forbidden, NotFound
 from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.domain import nouns
-from aerostat.services.keystone.model.limits import Limit, RegisteredLimit
+from aerostat.services.keystone.model.limits import UNLIMITED, Limit, RegisteredLimit, within
 from aerostat.services.keystone.runtime import Keystone
 
 L = tables.limits.c
 D = tables.registered_limits.c
+P = tables.projects.c
 
 
 def _parts(tx: Tx, service_id: str, region_id: str) -> None:
@@ -92,15 +95,75 @@ def _unused(tx: Tx, item: RegisteredLimit) -> None:
 
 
 async def create(keystone: Keystone, items: Sequence[Limit]) -> Sequence[Limit]:
-    """Store limits, all or none. Raises: Conflict, BadRequest (nothing registered)."""
+    """Store limits, all or none.
+
+    Raises: Conflict, BadRequest (nothing registered), Forbidden (against the model).
+    """
 
     def write(tx: Tx) -> None:
         for item in items:
             _check(tx, item)
             stores.limits.insert(tx, item)
+        for item in items:
+            _fits(keystone, tx, item)
 
     await keystone.db.write(write)
     return items
+
+
+async def change(keystone: Keystone, limit_id: str, changes: dict[str, Any]) -> Limit:
+    """Change a limit. Raises: NotFound, Forbidden (against the model)."""
+
+    def write(tx: Tx) -> Limit:
+        item = nouns.changed(nouns.limits.must(tx, limit_id), changes)
+        stores.limits.update(tx, item)
+        _fits(keystone, tx, item)
+        return item
+
+    return await keystone.db.write(write)
+
+
+def _fits(keystone: Keystone, tx: Tx, item: Limit) -> None:
+    """Raises: Forbidden, if a project would have more than its domain. Source: strict_two_level."""
+    if keystone.config.enforcement_model == "flat":
+        return
+    if item.project_id:
+        project = nouns.projects.must(tx, item.project_id)
+        ok = within(item.resource_limit, _of_domain(tx, item, project.parent_id))
+    else:
+        ids = [p.id for p in stores.projects.all(tx, P.parent_id == item.domain_id)]
+        same = _same(item)
+        below = [x for x in stores.limits.all(tx, *same) if x.project_id in ids]
+        ok = all(within(x.resource_limit, item.resource_limit) for x in below)
+    if not ok:
+        level = "project_id" if item.project_id else "domain_id"
+        raise Forbidden(
+            f"Invalid resource limit: The resource limit ({level}: "
+            f"{item.project_id or item.domain_id}, resource_name: {item.resource_name}, "
+            f"resource_limit: {item.resource_limit}, service_id: {item.service_id}, "
+            f"region_id: {item.region_id or None}) doesn't satisfy current hierarchy model."
+        )
+
+
+def _of_domain(tx: Tx, item: Limit, domain_id: str) -> int:
+    own = stores.limits.first(tx, *_same(item), L.domain_id == domain_id)
+    if own is not None:
+        return own.resource_limit
+    registered = stores.registered_limits.first(
+        tx,
+        D.service_id == item.service_id,
+        D.region_id == item.region_id,
+        D.resource_name == item.resource_name,
+    )
+    return registered.default_limit if registered else UNLIMITED
+
+
+def _same(item: Limit) -> tuple[ColumnElement[bool], ...]:
+    return (
+        L.service_id == item.service_id,
+        L.region_id == item.region_id,
+        L.resource_name == item.resource_name,
+    )
 
 
 def _check(tx: Tx, item: Limit) -> None:

@@ -58,7 +58,8 @@ def _placed(keystone: Keystone, tx: Tx, project: Project) -> Project:
     above = [parent, *assignments.ancestors(tx, parent)]
     if any(not p.enabled for p in above):
         raise BadRequest("Cannot create a project in a branch containing a disabled project.")
-    if len(above) > keystone.config.max_project_tree_depth:
+    two_levels = keystone.config.enforcement_model == "strict_two_level"
+    if len(above) > (1 if two_levels else keystone.config.max_project_tree_depth):
         raise Forbidden(f"Max hierarchy depth reached for {parent.id} branch.")
     return replace(project, parent_id=parent.id, domain_id=domain_id)
 

@@ -25,3 +25,16 @@ class Limit(Struct, frozen=True):
     resource_name: str
     resource_limit: int
     description: str | None
+
+
+UNLIMITED = -1
+MODELS = {
+    "flat": "Limit enforcement and validation does not take project hierarchy into consideration.",
+    "strict_two_level": "This model requires project hierarchy never exceeds a depth of two.",
+}
+"""How limits of a tree relate, as told to clients."""
+
+
+def within(limit: int, above: int) -> bool:
+    """Tell whether `limit` is no more than `above`; -1 is no limit."""
+    return above == UNLIMITED or (limit != UNLIMITED and limit <= above)
