@@ -1,4 +1,8 @@
-"""The `control` process: every API and engine, unprivileged, over SQLite and the embedded bus."""
+"""A process of the control plane: the APIs and engines of its roles, unprivileged.
+
+All of them over SQLite and a Unix socket is the `control` process of one machine; any set of
+them over a database server and RabbitMQ is one process of many.
+"""
 
 import asyncio
 import os
@@ -6,59 +10,86 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from aerostat.assembly.buses import connect, make_bus
 from aerostat.assembly.gateway import Gateway
+from aerostat.assembly.roles import CONTROL, Roles
 from aerostat.assembly.services import MANIFESTS, NOVNC_PORT, Plane, World, build
 from aerostat.assembly.settings import Settings
-from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.kit.clock import SystemClock
-from aerostat.kit.db.sqlite import SqliteDatabase
-from aerostat.kit.http.serve import HttpServer
+from aerostat.kit.db.open import open_database
+from aerostat.kit.errors import BadRequest
+from aerostat.kit.http.serve import HttpServer, Tls
 from aerostat.kit.ids import new_uuid
 from aerostat.kit.log import Logger
+from aerostat.services.neutron.tasks.rescheduler import Rescheduler
 from aerostat.services.nova.tasks.novncproxy import NovncProxy
+from aerostat.services.nova.tasks.presence import Presence
 
 log = Logger("control")
 
 
 class Control:
-    """The control plane of one host."""
+    """The control plane of one host, or a part of it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, roles: Roles = frozenset(CONTROL)) -> None:
+        alone = roles >= set(CONTROL)
+        if not alone and not (settings.bus_url and settings.database_url):
+            raise BadRequest("single roles need bus_url and database_url", field="roles")
+        self._settings, self._roles, self._alone = settings, roles, alone
         self._servers: list[HttpServer] = []
         self._proxy: NovncProxy | None = None
+        self._tasks: list[Presence | Rescheduler] = []
 
     async def start(self) -> None:
         """Build everything, serve it, and go on with what was unfinished."""
         s = self._settings
         for folder in (s.control_dir, s.bus_path.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        self.bus, self.db = EmbeddedBus(), SqliteDatabase(s.control_dir / "aerostat.db")
+        self.bus = make_bus(s)
+        self.db = open_database(s.database_url, s.control_dir / "aerostat.db")
         world = World(s, self.db, self.bus, SystemClock(), new_uuid)
-        self.plane = await build(world, admin_password(s.control_dir))
+        self.plane = await build(world, admin_password(s.control_dir), self._roles)
+        unfinished = 0
+        if s.bus_urls:  # Sagas call others at once; on one machine those are in this process.
+            await connect(self.bus, s, node=False)
         await self._serve(self.plane)
-        await self.bus.listen(s.bus_path)
-        unfinished = await self.plane.nova.sagas.resume(self.plane.nova)
-        log.info("control.ready", unfinished=unfinished)
+        if not s.bus_urls:
+            await connect(self.bus, s, node=False)
+        if "nova-conductor" in self._roles:
+            unfinished = await self.plane.nova.sagas.resume(self.plane.nova)
+        if "nova" in self.plane.services:
+            self._tasks.append(Presence(self.plane.nova, s.host_name, self._roles))
+        if "neutron" in self.plane.services:
+            self._tasks.append(Rescheduler(self.plane.services["neutron"]))
+        for task in self._tasks:
+            task.start()
+        log.info("control.ready", roles=sorted(self._roles), unfinished=unfinished)
 
     async def _serve(self, plane: Plane) -> None:
         s = self._settings
-        apps: list[tuple[Any, int]] = [(plane.apps[m.name], s.port(m.port)) for m in MANIFESTS]
-        mounts = {m.path: plane.apps[m.name] for m in MANIFESTS}
-        apps.append((Gateway(mounts), s.port(s.gateway_port)))
+        served = [m for m in MANIFESTS if m.name in plane.apps]
+        apps: list[tuple[Any, int]] = [(plane.apps[m.name], s.own_port(m.port)) for m in served]
+        if self._alone:
+            mounts = {m.path: plane.apps[m.name] for m in MANIFESTS}
+            apps.append((Gateway(mounts), s.own_port(s.gateway_port)))
+        tls = Tls(s.tls_cert, s.tls_key) if s.tls_cert else None
         for app, port in apps:
-            server = HttpServer(app, s.listen, port)
+            server = HttpServer(app, s.listen, port, tls)
             await server.start()
             self._servers.append(server)
-        self._proxy = NovncProxy(plane.nova, s.listen, s.port(NOVNC_PORT))
-        await self._proxy.start()
+        if "nova-novncproxy" in self._roles:
+            self._proxy = NovncProxy(plane.nova, s.listen, s.own_port(NOVNC_PORT), tls=tls)
+            await self._proxy.start()
 
     async def stop(self) -> None:
         """Stop taking requests, leave every saga where it is, let go of the database."""
         await asyncio.gather(*(server.stop() for server in self._servers))
         if self._proxy is not None:
             await self._proxy.stop()
-        await self.plane.nova.sagas.close()
+        for task in self._tasks:
+            await task.stop()
+        if "nova" in self.plane.services:
+            await self.plane.nova.sagas.close()
         await self.bus.close()
         await self.db.close()
 

@@ -1,7 +1,8 @@
 """The `node` process: compute, L2, DHCP, L3 and metadata agents of a host; root, no database."""
 
+from aerostat.assembly.buses import connect, make_bus
+from aerostat.assembly.roles import NETWORK, NODE, Roles
 from aerostat.assembly.settings import Settings
-from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.kit.log import Logger
 from aerostat.services.neutron.agent.node import NetworkAgent
 from aerostat.services.neutron.config import NetworkAgentConfig
@@ -17,9 +18,9 @@ GLANCE_PORT = 9292
 class Node:
     """The agents of this host; with the fake driver, of as many hosts as the settings say."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.bus = EmbeddedBus()
+    def __init__(self, settings: Settings, roles: Roles = frozenset(NODE)) -> None:
+        self._settings, self._roles = settings, roles
+        self.bus = make_bus(settings)
         self._compute: list[ComputeAgent] = []
         self._network: list[NetworkAgent] = []
 
@@ -27,19 +28,29 @@ class Node:
         """Connect, announce the hosts, and take up what they were doing."""
         s = self._settings
         s.node_dir.mkdir(parents=True, exist_ok=True)
-        self.bus.connect(s.bus_path)
-        await self.bus.connected()
+        await connect(self.bus, s, node=True)
         for host in self._hosts():
-            agent = ComputeAgent(host, self._driver(host), compute_control.at(self.bus))
-            agent.serve(self.bus)
-            config = NetworkAgentConfig(state_dir=str(s.node_dir / "neutron" / host))
-            network = NetworkAgent(self.bus, host, config, self._dataplane())
-            self._compute.append(agent)
-            self._network.append(network)
-            await network.start()
+            if NETWORK[0] in self._roles:
+                network = NetworkAgent(
+                    self.bus, host, self._network_config(host), self._dataplane()
+                )
+                self._network.append(network)
+                await network.start()
+            if "nova-compute" in self._roles:
+                agent = ComputeAgent(host, self._driver(host), compute_control.at(self.bus))
+                agent.serve(self.bus)
+                self._compute.append(agent)
         for agent in self._compute:
             await agent.open()
-        log.info("node.ready", hosts=len(self._compute), driver=s.compute_driver)
+        log.info("node.ready", roles=sorted(self._roles), driver=s.compute_driver)
+
+    def _network_config(self, host: str) -> NetworkAgentConfig:
+        s = self._settings
+        return NetworkAgentConfig(
+            state_dir=str(s.node_dir / "neutron" / host),
+            local_ip=s.node_ip,
+            agents=sorted(self._roles & set(NETWORK)),
+        )
 
     def _hosts(self) -> list[str]:
         s = self._settings

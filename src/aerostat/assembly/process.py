@@ -7,6 +7,7 @@ from typing import Protocol
 
 import uvloop
 
+from aerostat.assembly.roles import CONTROL, NODE, Roles
 from aerostat.assembly.settings import Settings
 from aerostat.kit import log
 
@@ -19,22 +20,25 @@ class Role(Protocol):
     async def stop(self) -> None: ...
 
 
-def make(role: str, settings: Settings) -> Role:
-    """Return the role; importing it only here keeps the other one's libraries out."""
-    if role == "control":
+def make(roles: Roles, settings: Settings) -> list[Role]:
+    """Return what plays the roles; importing it only here keeps the others' libraries out."""
+    parts: list[Role] = []
+    if control := roles & set(CONTROL):
         from aerostat.assembly.control import Control
 
-        return Control(settings)
-    from aerostat.assembly.node import Node
+        parts.append(Control(settings, control))
+    if node := roles & set(NODE):
+        from aerostat.assembly.node import Node
 
-    return Node(settings)
+        parts.append(Node(settings, node))
+    return parts
 
 
-def run(roles: list[str], settings: Settings) -> None:
+def run(roles: Roles, settings: Settings) -> None:
     """Run roles in this process until SIGTERM or SIGINT."""
     log.setup(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run([make(role, settings) for role in roles]))
+        runner.run(_run(make(roles, settings)))
 
 
 GC_THRESHOLDS = (100_000, 20, 50)

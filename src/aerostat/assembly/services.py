@@ -1,8 +1,9 @@
-"""Builds the services of the control plane over one database and one bus."""
+"""Builds those services of the control plane that a process plays a role of."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from aerostat.assembly.roles import APIS, CONTROL, NOVA, Roles
 from aerostat.assembly.settings import Settings, options
 from aerostat.contracts.compute import metadata
 from aerostat.contracts.identity import CatalogService, identity
@@ -12,7 +13,8 @@ from aerostat.contracts.placement import placement
 from aerostat.kit.bus.endpoint import Bus
 from aerostat.kit.clock import Clock
 from aerostat.kit.db.engine import Database
-from aerostat.kit.db.migrate import upgrade
+from aerostat.kit.db.migrate import behind, upgrade
+from aerostat.kit.errors import Unavailable
 from aerostat.kit.http.edge import Api, Authenticate
 from aerostat.kit.http.policy import Policy
 from aerostat.kit.ids import IdSource
@@ -37,6 +39,7 @@ from aerostat.services.nova.agent.endpoint import compute_control
 from aerostat.services.nova.config import NovaConfig
 from aerostat.services.nova.db.tables import sagas as nova_sagas
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.scheduling import nova_scheduler
 from aerostat.services.placement import provides as placement_provides
 from aerostat.services.placement import service as placement_service
 from aerostat.services.placement.runtime import PlacementService
@@ -65,33 +68,57 @@ class World:
 
 @dataclass(frozen=True)
 class Plane:
-    """The control plane: an application per manifest, and what runs behind them."""
+    """What a process has of the control plane: applications by service, and nova."""
 
     apps: dict[str, Api[Any]]
-    nova: Nova
+    services: dict[str, Any]
     authenticate: Authenticate
 
+    @property
+    def nova(self) -> Nova:
+        """Nova, in a process that has a part of it."""
+        nova: Nova = self.services["nova"]
+        return nova
 
-async def build(world: World, admin_password: str) -> Plane:
-    """Bring the schemas up to date, build every service and fill the catalogue."""
-    for manifest in MANIFESTS:
-        await upgrade(world.db, manifest.name, manifest.migrations)
-    keystone = await _keystone(world, admin_password)
+
+async def build(world: World, admin_password: str, roles: Roles = frozenset(CONTROL)) -> Plane:
+    """Build what the roles need; the keystone role also fills the catalogue.
+
+    Raises: Unavailable (the schema of a shared database is not what this release needs).
+    """
+    await prepare_schemas(world.db)
+    keystone = _keystone(world)
     provider = keystone_provides.IdentityProvider(keystone)
-    identity.serve(world.bus, provider)
-    await provider.register(region=world.settings.region, services=catalog(world.settings))
-    services: dict[str, Any] = {
-        "keystone": keystone,
-        "glance": await _glance(world),
-        "placement": _placement(world),
-        "neutron": _neutron(world),
-        "nova": _nova(world),
-    }
+    services: dict[str, Any] = {"keystone": keystone}
+    if "keystone" in roles:
+        region = world.settings.region
+        await bootstrap(keystone, admin_password=admin_password, region=region)
+        await provider.register(region=region, services=catalog(world.settings))
+        identity.serve(world.bus, provider)
+    if "glance-api" in roles:
+        services["glance"] = await _glance(world)
+    if "placement-api" in roles:
+        services["placement"] = _placement(world)
+    if "neutron-server" in roles:
+        services["neutron"] = _neutron(world)
+    if roles & set(NOVA):
+        services["nova"] = _nova(world, roles)
+    apis = {APIS[role] for role in roles if role in APIS}
     apps = {
         m.name: Api(m.api, services[m.name], Policy(m.rules), provider.authenticate)
         for m in MANIFESTS
+        if m.name in apis
     }
-    return Plane(apps, services["nova"], provider.authenticate)
+    return Plane(apps, services, provider.authenticate)
+
+
+async def prepare_schemas(db: Database) -> None:
+    """Have the tables that this release needs: made here, unless others use them too."""
+    for manifest in MANIFESTS:
+        if not db.shared:
+            await upgrade(db, manifest.name, manifest.migrations)
+        elif await behind(db, manifest.name, manifest.migrations):
+            raise Unavailable(f"The tables of {manifest.name} are behind: aerostat db migrate")
 
 
 def catalog(settings: Settings) -> list[CatalogService]:
@@ -102,19 +129,23 @@ def catalog(settings: Settings) -> list[CatalogService]:
     ]
 
 
-async def _keystone(world: World, admin_password: str) -> keystone_runtime.Keystone:
+def _keystone(world: World) -> keystone_runtime.Keystone:
     rounds = {"password_hash_rounds": world.settings.password_hash_rounds}
     config = options({**rounds, **world.settings.keystone}, KeystoneConfig, "keystone")
-    state = world.settings.control_dir / "keystone"
-    keystone = keystone_runtime.build(world.db, state, config, clock=world.clock)
-    await bootstrap(keystone, admin_password=admin_password, region=world.settings.region)
-    return keystone
+    return keystone_runtime.build(
+        world.db,
+        world.settings.keystone_dir,
+        config,
+        clock=world.clock,
+        shared=world.db.shared,
+    )
 
 
 async def _glance(world: World) -> Any:
     state = world.settings.control_dir / "glance"
     glance = glance_runtime.build(world.db, state, clock=world.clock)
-    await glance_provides.recover(glance)
+    if not world.db.shared:  # What another copy is writing is none of this one's business.
+        await glance_provides.recover(glance)
     image.serve(world.bus, glance_provides.ImageProvider(glance))
     return glance
 
@@ -137,7 +168,7 @@ def _neutron(world: World) -> NeutronService:
     return service
 
 
-def _nova(world: World) -> Nova:
+def _nova(world: World, roles: Roles) -> Nova:
     config = NovaConfig(
         novncproxy_base_url=world.settings.url(NOVNC_PORT, "/vnc_auto.html"),
     )
@@ -156,6 +187,10 @@ def _nova(world: World) -> Nova:
         image=image.at(world.bus),
         identity=identity.at(world.bus),
     )
-    compute_control.serve(world.bus, nova_provides.Conductor(nova))
-    metadata.serve(world.bus, nova_provides.MetadataProvides(nova))
+    if "nova-scheduler" in roles:
+        nova_scheduler.serve(world.bus, nova_provides.Scheduler(nova))
+    if "nova-conductor" in roles:
+        compute_control.serve(world.bus, nova_provides.Conductor(nova))
+    if "nova-metadata" in roles:
+        metadata.serve(world.bus, nova_provides.MetadataProvides(nova))
     return nova

@@ -34,6 +34,42 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port_offset: int = 0
     """Added to every port, so that several clouds fit one machine."""
 
+    listen_offset: int = 0
+    """Added to the ports that this process listens on, not to those of the catalogue.
+
+    For several copies of a role on one host, behind a load balancer.
+    """
+
+    public_host: str = ""
+    """The host in the catalogue's URLs (a load balancer's name, say); `listen` if empty."""
+
+    tls_cert: str = ""
+    """A PEM file: the APIs speak TLS with this certificate (and those that follow it)."""
+
+    tls_key: str = ""
+    """A PEM file: the key of `tls_cert`."""
+
+    tls_ca: str = ""
+    """A PEM file: who signed `tls_cert`, for this installation's own clients."""
+
+    public_tls: bool = False
+    """The catalogue's URLs say https although the APIs do not: a load balancer speaks TLS."""
+
+    database_url: str = ""
+    """postgresql://user:password@host/name or mariadb://...; SQLite in `control` if empty."""
+
+    bus_url: str = ""
+    """amqp[s]://user:password@host:port/vhost, several with commas; a Unix socket if empty.
+
+    `?cafile=&certfile=&keyfile=` behind an amqps URL name PEM files.
+    """
+
+    keys_dir: str = ""
+    """Where keystone's keys are: the same on every host with an API; `control/keystone` if empty.
+
+    Source: keystone [fernet_tokens] key_repository.
+    """
+
     gateway_port: int = 8000
     """The one port that serves every API under /identity, /compute, ..."""
 
@@ -99,13 +135,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """What belongs to `node`: guests, image cache, network state."""
         return self.state_dir / "node"
 
+    @property
+    def keystone_dir(self) -> Path:
+        """Where keystone's keys are."""
+        return Path(self.keys_dir) if self.keys_dir else self.control_dir / "keystone"
+
+    @property
+    def bus_urls(self) -> list[str]:
+        """The servers of the message bus, none for the embedded one."""
+        return [url.strip() for url in self.bus_url.split(",") if url.strip()]
+
     def port(self, standard: int) -> int:
-        """Return the port to use for upstream's `standard` one."""
+        """Return the port that clients use for upstream's `standard` one."""
         return standard + self.port_offset
+
+    def own_port(self, standard: int) -> int:
+        """Return the port that this process listens on for upstream's `standard` one."""
+        return self.port(standard) + self.listen_offset
 
     def url(self, standard: int, path: str = "") -> str:
         """Return the URL of an API."""
-        return f"http://{self.listen}:{self.port(standard)}{path}"
+        scheme = "https" if self.tls_cert or self.public_tls else "http"
+        return f"{scheme}://{self.public_host or self.listen}:{self.port(standard)}{path}"
 
 
 def load(state_dir: Path | None = None) -> Settings:

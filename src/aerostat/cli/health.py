@@ -90,7 +90,7 @@ def hosts_up(admin: Cloud, since: str = "") -> bool:
             return False
         raise
     computes = {a.host for a in found if a.name == "nova-compute"}
-    return bool(computes) and computes <= {a.host for a in found if a.name != "nova-compute"}
+    return bool(computes) and computes <= {a.host for a in found if a.name.startswith("neutron")}
 
 
 def _moment(text: str | None) -> str:

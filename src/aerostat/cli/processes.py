@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from aerostat.assembly.roles import CONTROL, roles_of
 from aerostat.assembly.settings import Settings
 from aerostat.cli.console import CliError
 from aerostat.cli.places import Places, places, service_user
@@ -58,10 +59,10 @@ def spawn(settings: Settings, name: str) -> Process:
 
 
 def command_of(settings: Settings, name: str) -> list[str]:
-    """Return the command of a process; `control` gives up every privilege first."""
+    """Return the command of a process; the control plane gives up every privilege first."""
     own = [sys.executable, "-m", "aerostat.cli", "--state-dir", str(settings.state_dir)]
     own += ["run", name]
-    if name != "control" or os.geteuid() != 0:
+    if not _unprivileged(name):
         return own
     user = service_user(settings)
     ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}"]
@@ -73,11 +74,16 @@ def environment_of(settings: Settings, name: str) -> dict[str, str]:
     known = dict(os.environ)
     # Two arenas are enough for a few threads, and each further one costs memory.
     known.setdefault("MALLOC_ARENA_MAX", "2")
-    if name == "control" and os.geteuid() == 0:
+    if _unprivileged(name):
         known["HOME"] = "/nonexistent"
         if source := source_for(settings.service_user):
             known["PYTHONPATH"] = str(source)
     return known
+
+
+def _unprivileged(roles: str) -> bool:
+    """Tell whether a process with these roles has to give root up."""
+    return os.geteuid() == 0 and roles_of(roles.split(",")) <= set(CONTROL)
 
 
 def stop(settings: Settings, process: Process, timeout_s: float) -> bool:

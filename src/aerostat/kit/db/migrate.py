@@ -22,6 +22,11 @@ async def upgrade(db: Database, service: str, migrations: Path) -> bool:
     return True
 
 
+async def behind(db: Database, service: str, migrations: Path) -> bool:
+    """Tell whether the tables of `service` lack a migration that this release has."""
+    return (await db.read(_current, service) or "") < head_of(migrations)
+
+
 def head_of(migrations: Path) -> str:
     """Return the newest revision, read from the file names."""
     return max(path.stem.split("_")[0] for path in migrations.glob("[0-9]*.py"))

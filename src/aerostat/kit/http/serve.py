@@ -2,15 +2,24 @@
 
 import asyncio
 import socket
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 
 
+@dataclass(frozen=True)
+class Tls:
+    """PEM files of a certificate (and those above it) and of its key."""
+
+    cert: str
+    key: str
+
+
 class HttpServer:
     """One application on one address; `start` returns once it accepts connections."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
+    def __init__(self, app: Any, host: str, port: int, tls: Tls | None = None) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -23,6 +32,8 @@ class HttpServer:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=3,
             backlog=1024,
+            ssl_certfile=tls.cert if tls else None,
+            ssl_keyfile=tls.key if tls else None,
         )
         self._server = _Quiet(config)
         self._host, self._port = host, port

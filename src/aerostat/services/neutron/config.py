@@ -4,6 +4,14 @@ import zlib
 
 from msgspec import Struct, field
 
+AGENTS = (
+    "neutron-linuxbridge-agent",
+    "neutron-dhcp-agent",
+    "neutron-l3-agent",
+    "neutron-metadata-agent",
+)
+"""What a host may have, by upstream's names."""
+
 
 class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     """What the agents of one host need to know.
@@ -24,6 +32,7 @@ class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     report_interval_s: seconds between heartbeats.
     coalesce_s: the agent rests after a run as long as the run took, but no longer than this, so
         that a storm of changes makes few runs.
+    agents: the agents that this host has; what a host has no agent for is not put on it.
     metadata_timeout_s: a guest's metadata request ends after this time.
     metadata_connections: guests' connections served at once per namespace.
     """
@@ -41,6 +50,7 @@ class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     poll_interval_s: float = 30.0
     report_interval_s: float = 30.0
     coalesce_s: float = 0.25
+    agents: list[str] = field(default_factory=lambda: list(AGENTS))
     metadata_timeout_s: float = 30.0
     metadata_connections: int = 64
 
@@ -67,6 +77,9 @@ class NeutronConfig(Struct, frozen=True, kw_only=True):
     max_subnet_host_routes: host routes that a subnet may have.
     max_dns_nameservers: name servers that a subnet may have.
     wire_timeout_s: a host's agents must have wired ports within this time.
+    allow_automatic_dhcp_failover: networks of a dead DHCP agent go to a living one.
+    allow_automatic_l3agent_failover: routers of a dead L3 agent go to a living one (upstream's
+        default is not to).
     enable_isolated_metadata: networks without a router get metadata from their DHCP server.
     """
 
@@ -95,4 +108,6 @@ class NeutronConfig(Struct, frozen=True, kw_only=True):
     max_subnet_host_routes: int = 20
     max_dns_nameservers: int = 5
     wire_timeout_s: float = 60.0
+    allow_automatic_dhcp_failover: bool = True
+    allow_automatic_l3agent_failover: bool = True
     enable_isolated_metadata: bool = True

@@ -9,8 +9,9 @@ from aerostat.services.nova.db import hosts
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.domain import live, metadata
 from aerostat.services.nova.model.guest import GuestState, HostFacts, PowerState
-from aerostat.services.nova.model.server import STATE_OF_POWER, VmState
+from aerostat.services.nova.model.server import STATE_OF_POWER, Server, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.scheduling import choose
 
 log = Logger("nova.conductor")
 RESTING = frozenset(STATE_OF_POWER.values())
@@ -98,6 +99,17 @@ class Conductor:
         """Let the server follow what the hypervisor says of its guest."""
         log.info("nova.lifecycle", host=host, server_id=server_id, power_state=power_state)
         await self._nova.db.write(self._settle, host, server_id, power_state)
+
+
+class Scheduler:
+    """nova-scheduler: sagas.scheduling.Scheduler."""
+
+    def __init__(self, nova: Nova) -> None:
+        self._nova = nova
+
+    async def select_host(self, *, server: Server) -> str:
+        """Claim the best host for the server and return its name."""
+        return await choose(self._nova, server)
 
 
 class MetadataProvides:

@@ -205,9 +205,10 @@ class NetworkAgent:
         }
         dhcp: dict[str, object] = {"networks": len(wanted.dhcp), "dhcp_driver": "dnsmasq"}
         router: dict[str, object] = {"routers": len(wanted.routers), "agent_mode": "legacy"}
-        return [
+        known = [
             AgentReport("Linux bridge agent", "neutron-linuxbridge-agent", bridge),
             AgentReport("DHCP agent", "neutron-dhcp-agent", dhcp),
             AgentReport("L3 agent", "neutron-l3-agent", router),
             AgentReport("Metadata agent", "neutron-metadata-agent", {}),
         ]
+        return [report for report in known if report.binary in config.agents]

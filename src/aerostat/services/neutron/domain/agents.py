@@ -39,7 +39,8 @@ def report(tx: Tx, call: Call, said: Reported) -> list[tuple[str, str]]:
     """Record a report; return (server id, port id) of the ports that came up by it."""
     for agent in said.agents:
         _upsert(tx, call, said.host, agent)
-    _adopt_routers(tx, call, said.host)
+    if any(agent.agent_type == "L3 agent" for agent in said.agents):
+        _adopt_routers(tx, call, said.host)
     return _settle_statuses(tx, call, said)
 
 

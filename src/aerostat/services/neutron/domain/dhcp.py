@@ -29,10 +29,11 @@ def _has_room(tx: Tx, subnet: Any) -> bool:
 
 
 def serve(tx: Tx, call: Call, network: Any, host: str = "") -> None:
-    """See to it that somebody serves a network that has ports: `host`, or who is alive."""
+    """See to it that somebody serves a network that has ports: `host` if it can, or another."""
     if network.dhcp_host and port_of(tx, network.id) is not None:
         return
-    host = network.dhcp_host or host or living.least_loaded(tx, call, "DHCP agent")
+    near = host if host in living.hosts(tx, call, "DHCP agent") else ""
+    host = network.dhcp_host or near or living.least_loaded(tx, call, "DHCP agent")
     if host:
         assign(tx, network.id, host)
         settle(tx, call, network, host)

@@ -82,7 +82,7 @@ def add_router(tx: Tx, call: Call, agent_id: str, router_id: str) -> None:
             "RouterHostedByL3Agent",
             f"The router {router_id} has been already hosted by the L3 Agent {agent_id}.",
         )
-    _place(tx, call, router, agent.host)
+    place(tx, call, router, agent.host)
 
 
 def remove_router(tx: Tx, call: Call, agent_id: str, router_id: str) -> None:
@@ -93,10 +93,11 @@ def remove_router(tx: Tx, call: Call, agent_id: str, router_id: str) -> None:
             "RouterNotHostedByL3Agent",
             f"The router {router_id} is not hosted by L3 agent {agent_id}.",
         )
-    _place(tx, call, router, "")
+    place(tx, call, router, "")
 
 
-def _place(tx: Tx, call: Call, router: Any, host: str) -> None:
+def place(tx: Tx, call: Call, router: Any, host: str) -> None:
+    """Put a router on a host, "" for nowhere."""
     tx.run(update(t.routers).where(t.routers.c.id == router.id).values(host=host))
     networks = []
     stmt = select(P.id, P.network_id).where(

@@ -1,10 +1,11 @@
 """Finding a host: placement offers, filters drop, weighers order, the first free one is claimed."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import structs
 
 from aerostat.contracts.placement import Room
+from aerostat.kit.bus.endpoint import Endpoint
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict, NoValidHost
 from aerostat.services.nova.db import groups, hosts
@@ -25,11 +26,27 @@ def claim_of(server: Server) -> dict[str, int]:
     return resources_of(server.vcpus, server.ram_mib, disk_gb, f["extra_specs"])
 
 
-async def select_host(nova: Nova, server: Server) -> str:
-    """Claim the best host for the server and return its name.
+class Scheduler(Protocol):
+    """nova-scheduler."""
 
-    Raises: NoValidHost, which says what each filter removed.
-    """
+    async def select_host(self, *, server: Server) -> str:
+        """Claim the best host for the server and return its name; repeating claims again.
+
+        Raises: NoValidHost, which says what each filter removed.
+        """
+        ...
+
+
+nova_scheduler: Endpoint[Scheduler] = Endpoint("nova-scheduler", Scheduler)
+
+
+async def select_host(nova: Nova, server: Server) -> str:
+    """Let a scheduler claim the best host; return its name. Raises: NoValidHost."""
+    return await nova_scheduler.at(nova.bus).select_host(server=server)
+
+
+async def choose(nova: Nova, server: Server) -> str:
+    """Do what a scheduler does."""
     claim = claim_of(server)
     required, forbidden = traits_of(server.flavor["extra_specs"])
     rooms = await nova.placement.rooms(

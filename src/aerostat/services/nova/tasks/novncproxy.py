@@ -6,6 +6,7 @@ this proxy itself (OSSA-2015-005: cross-site websockets).
 
 import asyncio
 import mimetypes
+import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +20,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from aerostat.kit.errors import Fault
+from aerostat.kit.http.serve import Tls
 from aerostat.kit.log import Logger
 from aerostat.services.nova.domain import consoles
 from aerostat.services.nova.model.guest import VncAddress
@@ -37,8 +39,11 @@ CONSOLES_MAX = 256
 class NovncProxy:
     """Serves `web` and the websocket on one address."""
 
-    def __init__(self, nova: Nova, host: str, port: int, web: Path = WEB) -> None:
+    def __init__(
+        self, nova: Nova, host: str, port: int, *, web: Path = WEB, tls: Tls | None = None
+    ) -> None:
         self._nova, self._host, self._port = nova, host, port
+        self._tls = tls
         self._web = web
         self._server: Server | None = None
         self._guests: WeakKeyDictionary[ServerConnection, VncAddress] = WeakKeyDictionary()
@@ -54,6 +59,7 @@ class NovncProxy:
             select_subprotocol=_subprotocol,
             max_size=1 << 22,
             compression=None,
+            ssl=_context(self._tls) if self._tls else None,
         )
 
     async def stop(self) -> None:
@@ -141,3 +147,9 @@ async def _relay(
             if isinstance(result, Exception) and not isinstance(result, ConnectionClosed | OSError):
                 log.error("novncproxy.broke", why=result)
         await browser.close()
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.cert, tls.key)
+    return context

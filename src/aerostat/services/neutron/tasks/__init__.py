@@ -1,0 +1,1 @@
+"""What neutron-server does by itself, again and again."""
