@@ -6,6 +6,7 @@ from typing import Any
 from aerostat.assembly.roles import APIS, CONTROL, NOVA, Roles
 from aerostat.assembly.settings import Settings, options
 from aerostat.contracts.compute import metadata
+from aerostat.contracts.events import BusNotifier
 from aerostat.contracts.identity import CatalogService, identity
 from aerostat.contracts.image import image
 from aerostat.contracts.network import network
@@ -132,13 +133,15 @@ def catalog(settings: Settings) -> list[CatalogService]:
 def _keystone(world: World) -> keystone_runtime.Keystone:
     rounds = {"password_hash_rounds": world.settings.password_hash_rounds}
     config = options({**rounds, **world.settings.keystone}, KeystoneConfig, "keystone")
-    return keystone_runtime.build(
+    keystone = keystone_runtime.build(
         world.db,
         world.settings.keystone_dir,
         config,
         clock=world.clock,
         shared=world.db.shared,
     )
+    keystone.notifier = BusNotifier(world.bus)
+    return keystone
 
 
 async def _glance(world: World) -> Any:

@@ -60,7 +60,7 @@ class BusNotifier:
         self._listener = notifications.at(bus, timeout_s=TIMEOUT_S)
         self._log = LogNotifier()
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(QUEUE_MAX)
-        self._task: asyncio.Task[None] | None = None
+        self.sending: asyncio.Task[None] | None = None
 
     def emit(self, event: Event) -> None:
         """Queue `event`; called in the event loop."""
@@ -68,8 +68,8 @@ class BusNotifier:
             self._log.emit(event)
             return
         self._waiting.put_nowait(event)
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._send(), name="notifications")
+        if self.sending is None or self.sending.done():
+            self.sending = asyncio.create_task(self._send(), name="notifications")
 
     async def _send(self) -> None:
         while not self._waiting.empty():

@@ -31,6 +31,7 @@ from aerostat.services.keystone.api import (
     trusts,
     users,
 )
+from aerostat.services.keystone.api.notifications import announced
 
 NOUNS = (
     auth,
@@ -65,7 +66,7 @@ api = ApiSpec(
     name="keystone",
     mounts=[
         ("", [discovery.routes, routes_for(_spec)]),
-        ("/v3", [noun.routes for noun in NOUNS]),
+        ("/v3", [announced(noun.routes) for noun in NOUNS]),
     ],
     envelope=errors.keystone,
     service_type="identity",
