@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.servers import database_url
 
 from aerostat.kit.db.migrate import upgrade
-from aerostat.kit.db.sqlite import SqliteDatabase
+from aerostat.kit.db.open import open_database
 from aerostat.kit.http.edge import Api
 from aerostat.kit.http.policy import Policy
 from aerostat.services.keystone.config import KeystoneConfig
@@ -107,6 +108,10 @@ def by_token(token: str) -> Any:
     return {"methods": ["token"], "token": {"id": token}}
 
 
+DATABASES: dict[Path, str] = {}
+"""The database of each state directory, so that copies meet in it."""
+
+
 @asynccontextmanager
 async def cloud_at(path: Path, **options: Any) -> AsyncIterator[Cloud]:
     """Start a keystone whose state is under `path`, with these options of KeystoneConfig.
@@ -114,10 +119,12 @@ async def cloud_at(path: Path, **options: Any) -> AsyncIterator[Cloud]:
     `shared=True`: another may run over the same state, with the same `clock`.
     """
     shared, clock = options.pop("shared", False), options.pop("clock", None) or TickingClock()
-    db = SqliteDatabase(path / "db")
+    url = DATABASES.setdefault(path, "") or database_url()
+    DATABASES[path] = url
+    db = open_database(url, path / "db")
     await upgrade(db, "keystone", manifest.migrations)
     config = KeystoneConfig(password_hash_rounds=4, **options)
-    keystone = build(db, path, config, clock=clock, shared=shared)
+    keystone = build(db, path, config, clock=clock, shared=shared or db.shared)
     await bootstrap(keystone, admin_password=PASSWORD, base_url="http://ks/v3")
     authenticate = IdentityProvider(keystone).authenticate
     app = Api(manifest.api, keystone, Policy(manifest.rules), authenticate)

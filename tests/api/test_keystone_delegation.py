@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 from keystone_cloud import Cloud, by_password, by_token, cloud_at
+from sqlalchemy import text
 
 from aerostat.kit.clock import iso
+from aerostat.kit.db.engine import Tx
 
 
 @pytest.fixture
@@ -148,6 +150,12 @@ async def test_access_rules_limit_requests(cloud: Cloud) -> None:
     assert (await cloud.call("GET", f"/users/{user['id']}", secret)).status_code == 200
     assert (await cloud.call("GET", "/auth/projects", secret)).status_code == 401
     assert (await cloud.call("GET", f"/users/{user['id']}/groups", secret)).status_code == 401
+    headers = {"X-Subject-Token": secret}
+    knows = {"OpenStack-Identity-Access-Rules": "1.0"}
+    old = {"OpenStack-Identity-Access-Rules": "0.9"}
+    for sent, status in (({}, 404), (knows, 200), (old, 404), ({}, 404)):
+        reply = await cloud.call("GET", "/auth/tokens", **headers, **sent)
+        assert reply.status_code == status  # Only services that hold clients to the rules.
     found = (await cloud.get(f"/users/{user['id']}/access_rules", token))["access_rules"]
     path = f"/users/{user['id']}/access_rules/{found[0]['id']}"
     assert (await cloud.call("DELETE", path, token)).status_code == 403
@@ -169,16 +177,14 @@ async def test_credentials_have_owners_and_rest_encrypted(cloud: Cloud) -> None:
     other = (await cloud.get("/users?name=admin"))["users"][0]["id"]
     steal = {"credential": {"user_id": other}}
     assert (await cloud.call("PATCH", path, token, steal)).status_code == 403
-    raw = b"".join(p.read_bytes() for p in _files(cloud))
-    assert b"sesame" not in raw
+    rests = await cloud.keystone.db.read(_blobs)
+    assert len(rests) == 1 and "sesame" not in rests[0]
 
 
-def _files(cloud: Cloud) -> list[Path]:
-    import sqlite3
-
-    raw: sqlite3.Connection = cloud.keystone.db._write_raw  # type: ignore[attr-defined]
-    path = Path(raw.execute("PRAGMA database_list").fetchone()[2])
-    return [p for p in path.parent.iterdir() if p.is_file()]
+def _blobs(tx: Tx) -> list[str]:
+    return [
+        row[0] for row in tx.all(text("SELECT keystone_credentials.blob FROM keystone_credentials"))
+    ]
 
 
 async def test_a_trust_acts_for_its_trustor(cloud: Cloud) -> None:

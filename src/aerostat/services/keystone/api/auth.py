@@ -37,6 +37,7 @@ routes: Routes[Keystone] = Routes("auth")
 
 SUBJECT = "x-subject-token"
 RECEIPT = "Openstack-Auth-Receipt"
+ACCESS_RULES, ACCESS_RULES_LEAST = "openstack-identity-access-rules", 1.0
 REPLIES_MAX = 4096
 """Encoded answers to validations that are kept."""
 
@@ -159,7 +160,7 @@ async def validate(keystone: Keystone, req: Request[None]) -> Reply:
     """Validate a token: who it is, where, and with which roles."""
     subject = req.headers.get(SUBJECT, "")
     plain = "nocatalog" in req.query
-    key = (req.ctx.token, subject, plain)
+    key = (req.ctx.token, subject, plain, req.headers.get(ACCESS_RULES))
     # Who asks was authenticated a moment ago, so what is remembered is fresh.
     hit: tuple[float, bytes] | None = keystone.replies.get(key)
     if hit is not None and hit[0] > keystone.clock.now():
@@ -182,7 +183,18 @@ async def _subject(keystone: Keystone, req: Request[Any], rule: Rule) -> Resolve
     window = keystone.config.allow_expired_window if _late(req) else 0
     found = await tokens.resolve(keystone, subject, expired_for=window)
     req.enforce(rule, target(token__user_id=found.token.user_id))
+    if found.access_rules is not None and not _knows_access_rules(req):
+        raise NotFound("Failed to validate token", detail="the service ignores access rules")
     return found
+
+
+def _knows_access_rules(req: Request[Any]) -> bool:
+    """Tell whether the caller, a service, says that it holds clients to their access rules."""
+    given = req.headers.get(ACCESS_RULES, "")
+    try:
+        return float(given) >= ACCESS_RULES_LEAST
+    except ValueError:
+        return False
 
 
 def _late(req: Request[Any]) -> bool:

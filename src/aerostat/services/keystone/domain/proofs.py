@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aerostat.kit.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from aerostat.kit.errors import BadRequest, Forbidden, Unauthorized
 from aerostat.services.keystone.db import actors, stores, tables
 from aerostat.services.keystone.domain import oauth1, passwords, secrets
 from aerostat.services.keystone.domain.tokens import Resolved, is_active, refusal, resolve
@@ -32,8 +32,8 @@ class Proven:
 async def prove(keystone: Keystone, request: AuthRequest) -> Proven:
     """Return whom all the named methods prove.
 
-    Raises: Unauthorized (always the same words), Forbidden (a token that may not be exchanged),
-    BadRequest (a method without its proof).
+    Raises: Unauthorized (always the same words), NotFound (a token that is worth nothing),
+    Forbidden (one that may not be exchanged), BadRequest (a method without its proof).
     """
     found = [await _one(keystone, method, request) for method in dict.fromkeys(request.methods)]
     if not found:
@@ -122,10 +122,7 @@ async def _by_totp(keystone: Keystone, request: AuthRequest) -> Proven:
 
 
 async def _by_token(keystone: Keystone, request: AuthRequest) -> Proven:
-    try:
-        origin = await resolve(keystone, request.token)
-    except NotFound as why:
-        raise refusal(why.detail or "bad token") from why
+    origin = await resolve(keystone, request.token)
     if origin.trust is not None:
         raise _not_exchanged("Using trust-scoped token to create another token.")
     if origin.access_token is not None:
