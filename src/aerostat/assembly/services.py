@@ -131,17 +131,19 @@ def catalog(settings: Settings) -> list[CatalogService]:
 
 
 def _keystone(world: World) -> keystone_runtime.Keystone:
-    rounds = {"password_hash_rounds": world.settings.password_hash_rounds}
-    config = options({**rounds, **world.settings.keystone}, KeystoneConfig, "keystone")
-    keystone = keystone_runtime.build(
-        world.db,
-        world.settings.keystone_dir,
-        config,
-        clock=world.clock,
-        shared=world.db.shared,
-    )
+    keystone = keystone_of(world.settings, world.db, world.clock)
     keystone.notifier = BusNotifier(world.bus)
     return keystone
+
+
+def keystone_of(
+    settings: Settings, db: Database, clock: Clock | None = None
+) -> keystone_runtime.Keystone:
+    """Return the identity service of an installation, with the operator's options."""
+    rounds = {"password_hash_rounds": settings.password_hash_rounds}
+    config = options({**rounds, **settings.keystone}, KeystoneConfig, "keystone")
+    folder = settings.keystone_dir
+    return keystone_runtime.build(db, folder, config, clock=clock, shared=db.shared)
 
 
 async def _glance(world: World) -> Any:

@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": ("doctor", "check this machine; --audit compares the cloud's books with it", True),
     "run": ("foreground", "run roles in the foreground, e.g. `run control`", False),
     "reset": ("reset", "stop everything, guests too, and remove all state", False),
+    "keystone": ("keystone", "rotate the keys of the identity service", False),
     "test": ("quality", "run every check and every test", False),
     "bench": ("bench", "run the benchmarks of bench/", False),
 }
@@ -70,5 +71,10 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
     logs.add_argument("process", nargs="?", choices=["control", "node"])
     logs.add_argument("-f", "--follow", action="store_true", help="go on as more is written")
     logs.add_argument("-n", "--lines", type=int, default=40, help="last lines to show (40)")
+    commands["keystone"].add_argument(
+        "action",
+        choices=["token-rotate", "receipt-rotate", "credential-rotate", "credential-migrate"],
+        help="which keys to rotate, or to seal all credentials with the present key",
+    )
     commands["run"].add_argument("roles", metavar="ROLE,...", help="control, node, or both")
     commands["reset"].add_argument("--yes", action="store_true", help="do not ask")
