@@ -153,7 +153,8 @@ async def by_secret(
     keystone: Keystone, credential: ApplicationCredential | None, secret: str
 ) -> Proven:
     """Return whom the secret of an application credential proves. Raises: Unauthorized."""
-    right = await keystone.hasher.verify(secret, credential.secret_hash if credential else "")
+    hashed = credential.secret_hash if credential else ""
+    right = await keystone.hasher.verify(secrets.whole(secret), hashed)
     if credential is None or not right:
         raise refusal("unknown application credential or wrong secret")
     record = await keystone.remember(actors.user_record, credential.user_id)

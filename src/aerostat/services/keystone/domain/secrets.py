@@ -1,6 +1,7 @@
 """Credentials, application credentials and access rules of users."""
 
 import base64
+import hashlib
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from aerostat.kit.errors import BadRequest, Conflict, Forbidden
 from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.db.assignments import role_graph, role_ids_on_project
 from aerostat.services.keystone.domain import nouns
+from aerostat.services.keystone.hasher import BCRYPT_BYTES_MAX
 from aerostat.services.keystone.model.secrets import AccessRule, ApplicationCredential, Credential
 from aerostat.services.keystone.runtime import Keystone
 
@@ -89,6 +91,17 @@ RESEALED_MAX = 200
 """Credentials that one transaction encrypts again."""
 
 
+def whole(secret: str) -> str:
+    """Return what is hashed of a secret, so that bcrypt's 72 bytes tell all of it.
+
+    Source: CVE-2021-3563.
+    """
+    raw = secret.encode("utf-8", "surrogatepass")
+    if len(raw) <= BCRYPT_BYTES_MAX:
+        return secret
+    return base64.b64encode(hashlib.sha256(raw).digest()).decode()
+
+
 async def create_application_credential(
     keystone: Keystone,
     wanted: ApplicationCredential,
@@ -103,7 +116,7 @@ async def create_application_credential(
     Raises: BadRequest (a role the user has not), Conflict (the name), NotFound.
     """
     secret = secret or base64.urlsafe_b64encode(keystone.randomness(64)).decode().rstrip("=")
-    hashed = await keystone.hasher.hash(secret)
+    hashed = await keystone.hasher.hash(whole(secret))
 
     def write(tx: Tx) -> ApplicationCredential:
         roles = _roles(tx, wanted, role_refs)
