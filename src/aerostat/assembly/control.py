@@ -22,6 +22,7 @@ from aerostat.kit.http.serve import HttpServer, Tls
 from aerostat.kit.ids import new_uuid
 from aerostat.kit.log import Logger
 from aerostat.services.neutron.tasks.rescheduler import Rescheduler
+from aerostat.services.nova.tasks.leftovers import Leftovers
 from aerostat.services.nova.tasks.novncproxy import NovncProxy
 from aerostat.services.nova.tasks.presence import Presence
 
@@ -38,7 +39,7 @@ class Control:
         self._settings, self._roles, self._alone = settings, roles, alone
         self._servers: list[HttpServer] = []
         self._proxy: NovncProxy | None = None
-        self._tasks: list[Presence | Rescheduler] = []
+        self._tasks: list[Presence | Rescheduler | Leftovers] = []
 
     async def start(self) -> None:
         """Build everything, serve it, and go on with what was unfinished."""
@@ -57,6 +58,7 @@ class Control:
             await connect(self.bus, s, node=False)
         if "nova-conductor" in self._roles:
             unfinished = await self.plane.nova.sagas.resume(self.plane.nova)
+            self._tasks.append(Leftovers(self.plane.nova))
         if "nova" in self.plane.services:
             self._tasks.append(Presence(self.plane.nova, s.host_name, self._roles))
         if "neutron" in self.plane.services:

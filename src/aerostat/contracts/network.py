@@ -155,6 +155,10 @@ class Network(Protocol):
         """Delete the ports made for the server and let go of the adopted ones."""
         ...
 
+    async def holders(self) -> list[str]:
+        """Return the servers that have ports; for audits."""
+        ...
+
     async def addresses(self, *, server_ids: list[str]) -> dict[str, list[ServerAddress]]:
         """Return the addresses of many servers at once, fixed then floating; one query."""
         ...

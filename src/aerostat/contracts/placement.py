@@ -57,10 +57,15 @@ class Placement(Protocol):
         """Return providers with room for `resources` and these traits and aggregates."""
         ...
 
+    async def generation(self, *, consumer_id: str) -> int:
+        """Return a number that each claim of the consumer changes; 0 while it holds nothing."""
+        ...
+
     async def claim(
         self,
         *,
         consumer_id: str,
+        generation: int,
         provider_id: str,
         resources: dict[str, int],
         project_id: str,
@@ -68,7 +73,9 @@ class Placement(Protocol):
     ) -> None:
         """Give `resources` of the provider to the consumer, in place of what it held.
 
-        Raises: Conflict (no room any more), NotFound (provider).
+        `generation` is what it was when the claim was thought of: one that arrives late must not
+        undo a later one. Raises: GenerationConflict, Conflict (no room any more), NotFound
+        (provider).
         """
         ...
 

@@ -1,6 +1,7 @@
 """Transactions on their way: queued by `write`, run by an engine's writer, settled in the loop."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Conflict
+from aerostat.kit.errors import Conflict, Fault, Unavailable
 
 
 @dataclass(slots=True)
@@ -44,9 +45,27 @@ def settle(finished: list[Finished]) -> None:
 
 
 def as_fault(why: Exception) -> Exception:
-    """Return a broken constraint as a Conflict, anything else as it is."""
+    """Return a broken constraint as a Conflict, a broken disk as Unavailable, else `why`."""
+    fault: Fault
     if isinstance(why, IntegrityError):
         fault = Conflict("A resource with these values exists already.", detail=str(why.orig))
-        fault.__cause__ = why
-        return fault
-    return why
+    elif _disk_broke(why):
+        fault = Unavailable("The database cannot be written.", detail=str(why))
+    else:
+        return why
+    fault.__cause__ = why
+    return fault
+
+
+DISK_CODES = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+)
+"""What SQLite says when the disk, not the statement, is the matter."""
+
+
+def _disk_broke(why: Exception) -> bool:
+    code = getattr(getattr(why, "orig", why), "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in DISK_CODES

@@ -276,7 +276,9 @@ class Engine(Generic[S]):
             return
         saga = self._sagas[record.name]
         params = msgspec.convert(record.params, saga.params)
-        run: Run[Any] = Run(record.id, record.key, params, record.ctx(), record.log)
+        run: Run[Any] = Run(
+            record.id, record.key, params, record.ctx(), record.log, began=record.created_at
+        )
         bound.set({"request_id": run.ctx.request_id, "saga_id": record.id, "saga": record.name})
         work = _Work(saga, record, run)
         if record.state == State.RUNNING:

@@ -47,10 +47,22 @@ class Log(msgspec.Struct):
 
 
 class Run(Generic[P]):
-    """One saga under way: its parameters, the identity behind it, and results so far."""
+    """One saga under way: its parameters, the identity behind it, and results so far.
 
-    def __init__(self, id_: str, key: str, p: P, ctx: Context, log: Log) -> None:
+    `began`: when it was asked for, in seconds since the epoch.
+    """
+
+    def __init__(self, id_: str, key: str, p: P, ctx: Context, log: Log, *, began: float) -> None:
         self.id, self.key, self.p, self.ctx, self.log = id_, key, p, ctx, log
+        self._began = began
+
+    @property
+    def now(self) -> float:
+        """When its last step ended, or began; when it was asked for if there was none.
+
+        For records, which have no clock. Seconds since the epoch.
+        """
+        return max((e.finished_at or e.started_at for e in self.log.events), default=self._began)
 
     def __getitem__(self, step: "Step[P, R]") -> R:
         """Return the result of a finished step."""

@@ -125,6 +125,10 @@ class NetworkProvider:
         """Delete the ports made for the server and let go of the adopted ones."""
         await self._db.write(servers.release, system_call(self._neutron), server_id)
 
+    async def holders(self) -> list[str]:
+        """Return the servers that have ports."""
+        return await self._db.read(servers.holders)
+
     async def addresses(self, *, server_ids: list[str]) -> dict[str, list[ServerAddress]]:
         """Return the addresses of many servers at once, fixed then floating."""
         return await self._db.read(server_views.addresses, server_ids)

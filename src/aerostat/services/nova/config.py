@@ -24,6 +24,12 @@ class NovaConfig(Struct, frozen=True):
     power_timeout_s: float = 300.0
     """Seconds a start, stop, reboot, pause or suspend may take."""
 
+    leftovers_interval_s: float = 300.0
+    """Seconds between two looks for what deleted servers left behind.
+
+    Source: [DEFAULT] running_deleted_instance_poll_interval (1800 there).
+    """
+
     shutdown_timeout_s: int = 60
     """Seconds a guest gets to shut down by itself before the plug is pulled."""
 

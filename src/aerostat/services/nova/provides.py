@@ -27,8 +27,8 @@ class Conductor:
     def __init__(self, nova: Nova) -> None:
         self._nova = nova
 
-    async def host_up(self, *, facts: HostFacts, guests: list[GuestState]) -> None:
-        """Write the host down, offer it to placement, and take over how its guests are."""
+    async def host_up(self, *, facts: HostFacts, guests: list[GuestState]) -> list[str]:
+        """Write the host down, offer it to placement; return whose state is known differently."""
         nova = self._nova
         found = await nova.db.write(hosts.register, facts, nova.ids(), nova.ids(), nova.clock.now())
         await nova.placement.ensure_provider(
@@ -37,9 +37,9 @@ class Conductor:
             inventories=self._inventories(facts),
             traits=facts.traits,
         )
-        await nova.db.write(self._take_over, facts.host, guests)
         await nova.db.write(live.clean_up, nova, facts.host)
         log.info("nova.host_up", host=facts.host, guests=len(guests))
+        return await nova.db.read(self._unlike, facts.host, guests)
 
     def _inventories(self, facts: HostFacts) -> dict[str, InventoryFacts]:
         c = self._nova.config
@@ -58,10 +58,14 @@ class Conductor:
             ),
         }
 
-    def _take_over(self, tx: Tx, host: str, guests: list[GuestState]) -> None:
+    def _unlike(self, tx: Tx, host: str, guests: list[GuestState]) -> list[str]:
+        """Return the servers of a host whose rows do not say what its guests are."""
         power = {g.server_id: g.power_state for g in guests}
-        for server in rows.on_host(tx, host):
-            self._settle(tx, host, server.uuid, power.get(server.uuid, PowerState.SHUTDOWN))
+        return [
+            server.uuid
+            for server in rows.on_host(tx, host)
+            if server.power_state != power.get(server.uuid, PowerState.SHUTDOWN)
+        ]
 
     def _settle(self, tx: Tx, host: str, uuid: str, power: PowerState) -> None:
         """Let a server at rest follow its guest; one that is worked on is left to its saga.
@@ -95,10 +99,17 @@ class Conductor:
 
         await nova.db.write(write)
 
-    async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> None:
-        """Let the server follow what the hypervisor says of its guest."""
+    async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> bool:
+        """Let the server follow what the hypervisor says of its guest; False while it is busy."""
         log.info("nova.lifecycle", host=host, server_id=server_id, power_state=power_state)
-        await self._nova.db.write(self._settle, host, server_id, power_state)
+
+        def follow(tx: Tx) -> bool:
+            if rows.is_busy(tx, server_id):
+                return False
+            self._settle(tx, host, server_id, power_state)
+            return True
+
+        return await self._nova.db.write(follow)
 
 
 class Scheduler:
@@ -107,9 +118,9 @@ class Scheduler:
     def __init__(self, nova: Nova) -> None:
         self._nova = nova
 
-    async def select_host(self, *, server: Server) -> str:
+    async def select_host(self, *, server: Server, generation: int) -> str:
         """Claim the best host for the server and return its name."""
-        return await choose(self._nova, server)
+        return await choose(self._nova, server, generation)
 
 
 class MetadataProvides:

@@ -82,10 +82,16 @@ class Provides:
 
         return await self._db.read(read)
 
+    async def generation(self, *, consumer_id: str) -> int:
+        """Return the consumer's generation, 0 for none."""
+        found = await self._db.read(allocations.consumer, consumer_id)
+        return 0 if found is None else int(found[4])
+
     async def claim(
         self,
         *,
         consumer_id: str,
+        generation: int,
         provider_id: str,
         resources: dict[str, int],
         project_id: str,
@@ -98,6 +104,7 @@ class Provides:
             project_id=project_id,
             user_id=user_id,
             consumer_type="INSTANCE",
+            generation=generation or None,
         )
         await self._db.write(claims.replace, claim, self._clock.now())
 

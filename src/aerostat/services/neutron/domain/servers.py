@@ -217,6 +217,12 @@ def of_server(tx: Tx, server_id: str) -> Any:
     return tx.all(stmt.order_by(P.place, P.created_at, P.id))
 
 
+def holders(tx: Tx) -> list[str]:
+    """Return the servers that have ports."""
+    stmt = select(P.device_id).where(P.device_owner.like("compute:%")).distinct()
+    return [row[0] for row in tx.all(stmt.order_by(P.device_id))]
+
+
 def release(tx: Tx, call: Call, server_id: str) -> None:
     """Delete the ports made for a server and let go of the adopted ones."""
     for port in of_server(tx, server_id):

@@ -20,6 +20,9 @@ from aerostat.services.nova.model.guest import (
 
 log = Logger("nova.compute")
 HEARTBEAT_S = 10.0
+COMPARE_S = 600.0
+"""Seconds between two comparisons of all guests. Source: [DEFAULT] sync_power_state_interval."""
+
 RETRY_S = 1.0
 
 
@@ -123,10 +126,10 @@ class ComputeAgent:
                     await self._driver.open(self._on_event)
                 opened = True
                 facts, guests = await self._driver.facts(), await self._driver.guests()
-                await self._control.host_up(facts=facts, guests=guests)
-                log.info("host.up", host=self._host, guests=len(guests))
-                for guest in guests:
-                    self._reporter.report(guest.server_id)
+                unlike = await self._control.host_up(facts=facts, guests=guests)
+                log.info("host.up", host=self._host, guests=len(guests), unlike=len(unlike))
+                for server_id in unlike:
+                    self._reporter.report(server_id)
                 await self._beat()
             except Fault as why:
                 log.warning("host.unheard", host=self._host, code=why.code, detail=why.detail)
@@ -136,7 +139,7 @@ class ComputeAgent:
         self._reporter.report(server_id)
 
     async def _beat(self) -> None:
-        """Send heartbeats until one is not heard. Raises: Fault."""
-        while True:
+        """Send heartbeats until it is time to compare again. Raises: Fault (one is not heard)."""
+        for _ in range(int(COMPARE_S / self._heartbeat_s)):
             await asyncio.sleep(self._heartbeat_s)
             await self._control.heartbeat(host=self._host)

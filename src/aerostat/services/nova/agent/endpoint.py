@@ -62,14 +62,21 @@ class ComputeHost(Protocol):
 class ComputeControl(Protocol):
     """What a host tells the control plane."""
 
-    async def host_up(self, *, facts: HostFacts, guests: list[GuestState]) -> None:
-        """The host started (or came back): its facts and what it runs."""
+    async def host_up(self, *, facts: HostFacts, guests: list[GuestState]) -> list[str]:
+        """The host started (or came back), or wants to compare: its facts and what it runs.
+
+        Returns the servers that are known in another power state: their reports are wanted.
+        """
         ...
 
     async def heartbeat(self, *, host: str) -> None: ...
 
-    async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> None:
-        """The hypervisor reports a change; never polled."""
+    async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> bool:
+        """The hypervisor reports a change; never polled.
+
+        False: the server is being worked on, which may end as if this had not happened; it is to
+        be told again.
+        """
         ...
 
 

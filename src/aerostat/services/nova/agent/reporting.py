@@ -7,7 +7,7 @@ telling, so that whatever comes late (an old event, a list made before it) is se
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from aerostat.kit.errors import Fault
+from aerostat.kit.errors import Fault, NotFound
 from aerostat.kit.log import Logger
 from aerostat.services.nova.agent.endpoint import ComputeControl
 from aerostat.services.nova.agent.guest_locks import GuestLocks
@@ -72,15 +72,20 @@ class Reporter:
         finally:
             del self._tasks[server_id]
 
+    async def _look_at(self, server_id: str) -> PowerState:
+        try:
+            return await self._look(server_id)
+        except NotFound:  # What is not there is off.
+            return PowerState.SHUTDOWN
+
     async def _sent(self, server_id: str) -> bool:
         """Tell whether the report needs no repeating."""
         try:
             async with self._slots:
-                state = await self._look(server_id)
-                await self._control.lifecycle(
+                state = await self._look_at(server_id)
+                return await self._control.lifecycle(
                     host=self._host, server_id=server_id, power_state=state
                 )
         except Fault as why:
             log.warning("lifecycle.unheard", server_id=server_id, code=why.code)
             return not why.retryable
-        return True

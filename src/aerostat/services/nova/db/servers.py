@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import structs
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.db.pages import page, sort_columns
 from aerostat.kit.errors import BadRequest, NotFound
@@ -60,6 +61,12 @@ def get(tx: Tx, uuid: str, project_id: str | None = None, *, deleted: bool = Fal
     if row is None:
         raise NotFound(f"Instance {uuid} could not be found.")
     return Server(*row)
+
+
+def is_busy(tx: Tx, uuid: str) -> bool:
+    """Tell whether something is being done to a server that is there."""
+    stmt = select(C.id).where(C.uuid == uuid, C.deleted == 0, C.task_state.is_not(None))
+    return tx.first(stmt) is not None
 
 
 def find(tx: Tx, query: ServerQuery) -> list[Server]:
@@ -133,6 +140,23 @@ def change(tx: Tx, uuid: str, now: float, **values: Any) -> None:
     stmt = update(t.servers).where(C.uuid == uuid, C.deleted == 0)
     if tx.run(stmt.values(updated_at=now, **values)) != 1:
         raise NotFound(f"Instance {uuid} could not be found.")
+
+
+def change_if_there(tx: Tx, uuid: str, now: float, **values: Any) -> None:
+    """Write columns of a server unless it is gone."""
+    stmt = update(t.servers).where(C.uuid == uuid, C.deleted == 0)
+    tx.run(stmt.values(updated_at=now, **values))
+
+
+def gone(tx: Tx, uuids: Sequence[str]) -> list[str]:
+    """Return those of `uuids` that name a server which holds nothing any more, and never will.
+
+    It was deleted, or could not be built: then it is in ERROR, has no host, and nothing is being
+    done to it.
+    """
+    given_up = and_(C.vm_state == VmState.ERROR, C.host.is_(None), C.task_state.is_(None))
+    stmt = select(C.uuid).where(among(C.uuid, uuids), or_(C.deleted != 0, given_up))
+    return [row[0] for row in tx.all(stmt.order_by(C.id))]
 
 
 def bury(tx: Tx, uuid: str, now: float) -> None:

@@ -7,7 +7,7 @@ from msgspec import structs
 from aerostat.contracts.placement import Room
 from aerostat.kit.bus.endpoint import Endpoint
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Conflict, NoValidHost
+from aerostat.kit.errors import Conflict, GenerationConflict, NoValidHost, Unavailable
 from aerostat.services.nova.db import groups, hosts
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.flavor import Flavor, resources_of, traits_of
@@ -29,10 +29,12 @@ def claim_of(server: Server) -> dict[str, int]:
 class Scheduler(Protocol):
     """nova-scheduler."""
 
-    async def select_host(self, *, server: Server) -> str:
+    async def select_host(self, *, server: Server, generation: int) -> str:
         """Claim the best host for the server and return its name; repeating claims again.
 
-        Raises: NoValidHost, which says what each filter removed.
+        `generation`: of what the server held when it was asked (Placement.generation).
+        Raises: NoValidHost, which says what each filter removed; Unavailable (it holds something
+        else by now, which an earlier try has brought about).
         """
         ...
 
@@ -41,11 +43,13 @@ nova_scheduler: Endpoint[Scheduler] = Endpoint("nova-scheduler", Scheduler)
 
 
 async def select_host(nova: Nova, server: Server) -> str:
-    """Let a scheduler claim the best host; return its name. Raises: NoValidHost."""
-    return await nova_scheduler.at(nova.bus).select_host(server=server)
+    """Let a scheduler claim the best host; return its name. Raises: NoValidHost, Unavailable."""
+    generation = await nova.placement.generation(consumer_id=server.uuid)
+    scheduler = nova_scheduler.at(nova.bus)
+    return await scheduler.select_host(server=server, generation=generation)
 
 
-async def choose(nova: Nova, server: Server) -> str:
+async def choose(nova: Nova, server: Server, generation: int) -> str:
     """Do what a scheduler does."""
     claim = claim_of(server)
     required, forbidden = traits_of(server.flavor["extra_specs"])
@@ -67,14 +71,18 @@ async def choose(nova: Nova, server: Server) -> str:
         try:
             await nova.placement.claim(
                 consumer_id=server.uuid,
+                generation=generation,
                 provider_id=state.provider_id,
                 resources=claim,
                 project_id=server.project_id,
                 user_id=server.user_id,
             )
+        except GenerationConflict as why:
+            raise Unavailable("The server's claim was changed meanwhile.") from why
         except Conflict:
             told.append(f"{state.host} was full when it was claimed")
             continue
+        generation += 1
         if server.group_id is None:
             return state.host
         if await nova.db.write(_take, nova, server, state.host):
@@ -89,13 +97,17 @@ async def claim_on(nova: Nova, server: Server, host: str) -> str:
     Raises: Conflict (no room any more), NotFound (host).
     """
     found = await nova.db.read(hosts.host, host)
-    await nova.placement.claim(
-        consumer_id=server.uuid,
-        provider_id=found.uuid,
-        resources=claim_of(server),
-        project_id=server.project_id,
-        user_id=server.user_id,
-    )
+    try:
+        await nova.placement.claim(
+            consumer_id=server.uuid,
+            generation=await nova.placement.generation(consumer_id=server.uuid),
+            provider_id=found.uuid,
+            resources=claim_of(server),
+            project_id=server.project_id,
+            user_id=server.user_id,
+        )
+    except GenerationConflict as why:
+        raise Unavailable("The server's claim was changed meanwhile.") from why
     return host
 
 

@@ -3,10 +3,8 @@
 from msgspec import Struct, structs
 
 from aerostat.contracts.network import BoundPort, RequestedNetwork
-from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Fault, NoValidHost
-from aerostat.kit.saga.engine import Cancelled
+from aerostat.kit.errors import Fault
 from aerostat.kit.saga.saga import Run, Saga
 from aerostat.services.nova.agent.endpoint import ComputeHost, compute_host
 from aerostat.services.nova.db import hosts
@@ -15,6 +13,7 @@ from aerostat.services.nova.model import metadata
 from aerostat.services.nova.model.guest import GuestImage, GuestSpec, PowerState
 from aerostat.services.nova.model.server import Server, TaskState, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import fail
 from aerostat.services.nova.sagas.scheduling import select_host
 
 
@@ -63,7 +62,7 @@ def scheduled(tx: Tx, run: Run[Params], chosen: Chosen) -> None:
     rows.change(
         tx,
         run.p.server_id,
-        _now(run),
+        run.now,
         host=chosen.host,
         availability_zone=chosen.zone,
         task_state=TaskState.NETWORKING,
@@ -99,7 +98,7 @@ async def release_ports(nova: Nova, run: Run[Params]) -> None:
 @networking.record
 def networked(tx: Tx, run: Run[Params], _ports: list[BoundPort]) -> None:
     """Go on to the disks."""
-    rows.change(tx, run.p.server_id, _now(run), task_state=TaskState.BLOCK_DEVICE_MAPPING)
+    rows.change(tx, run.p.server_id, run.now, task_state=TaskState.BLOCK_DEVICE_MAPPING)
 
 
 @saga.step
@@ -112,7 +111,7 @@ async def block_device_mapping(nova: Nova, run: Run[Params]) -> GuestImage | Non
 @block_device_mapping.record
 def mapped(tx: Tx, run: Run[Params], _image: GuestImage | None) -> None:
     """Go on to the guest."""
-    rows.change(tx, run.p.server_id, _now(run), task_state=TaskState.SPAWNING)
+    rows.change(tx, run.p.server_id, run.now, task_state=TaskState.SPAWNING)
 
 
 @saga.step
@@ -135,7 +134,7 @@ async def destroy(nova: Nova, run: Run[Params]) -> None:
 @saga.succeeded
 def active(tx: Tx, run: Run[Params]) -> None:
     """The server is ACTIVE."""
-    now = _now(run)
+    now = run.now
     rows.change(
         tx,
         run.p.server_id,
@@ -150,28 +149,7 @@ def active(tx: Tx, run: Run[Params]) -> None:
 @saga.failed
 def failed(tx: Tx, run: Run[Params], why: Fault) -> None:
     """The server is in ERROR and says why; a server that is being deleted stays as it is."""
-    if isinstance(why, Cancelled) or why.code == Cancelled.code:
-        return
-    now = _now(run)
-    rows.change(
-        tx,
-        run.p.server_id,
-        now,
-        vm_state=VmState.ERROR,
-        task_state=None,
-        host=None,
-        fault={
-            "code": 500,
-            "created": iso(now),
-            "message": why.message[:255],
-            "details": why.message if isinstance(why, NoValidHost) else why.detail,
-        },
-    )
-
-
-def _now(run: Run[Params]) -> float:
-    events = run.log.events
-    return max(e.finished_at or e.started_at for e in events)
+    fail(tx, run, why, vm_state=VmState.ERROR, host=None)
 
 
 def guest_of(

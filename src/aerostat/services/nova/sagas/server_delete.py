@@ -2,7 +2,6 @@
 
 from msgspec import Struct
 
-from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Fault
 from aerostat.kit.saga.saga import Run, Saga
@@ -11,6 +10,7 @@ from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.migration import MigrationStatus
 from aerostat.services.nova.model.server import VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import fail
 from aerostat.services.nova.sagas.server_create import host_of
 
 
@@ -58,7 +58,7 @@ async def release(nova: Nova, run: Run[Params]) -> None:
 @saga.succeeded
 def buried(tx: Tx, run: Run[Params]) -> None:
     """The server is gone, and its moves are over."""
-    now = run.log.events[-1].finished_at or 0.0
+    now = run.now
     for migration in moves.open_of_server(tx, run.p.server_id):
         if migration.status != MigrationStatus.DONE:
             moves.change(tx, migration.uuid, now, status=MigrationStatus.CONFIRMED)
@@ -68,6 +68,4 @@ def buried(tx: Tx, run: Run[Params]) -> None:
 @saga.failed
 def stuck(tx: Tx, run: Run[Params], why: Fault) -> None:
     """Nothing is undone: the server is in ERROR, and deleting may be asked for again."""
-    now = run.log.events[-1].finished_at or run.log.events[-1].started_at
-    fault = {"code": 500, "created": iso(now), "message": why.message[:255], "details": why.detail}
-    rows.change(tx, run.p.server_id, now, vm_state=VmState.ERROR, task_state=None, fault=fault)
+    fail(tx, run, why, vm_state=VmState.ERROR)

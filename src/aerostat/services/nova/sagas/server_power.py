@@ -2,13 +2,13 @@
 
 from msgspec import Struct
 
-from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Fault
 from aerostat.kit.saga.saga import Run, Saga
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.server import ACTIONS
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import fail
 from aerostat.services.nova.sagas.server_create import host_of
 
 
@@ -34,7 +34,7 @@ def _declare(name: str) -> Saga[Params]:
         rows.change(
             tx,
             run.p.server_id,
-            _now(run),
+            run.now,
             vm_state=action.becomes,
             power_state=action.power,
             task_state=None,
@@ -42,9 +42,7 @@ def _declare(name: str) -> Saga[Params]:
 
     @saga.failed
     def failed(tx: Tx, run: Run[Params], why: Fault) -> None:
-        now = _now(run)
-        fault = {"code": 500, "created": iso(now), "message": why.message[:255], "details": ""}
-        rows.change(tx, run.p.server_id, now, task_state=None, fault=fault)
+        fail(tx, run, why)
 
     return saga
 
@@ -57,11 +55,6 @@ async def _act(nova: Nova, p: Params) -> None:
         await host.reboot(server_id=p.server_id, hard=p.action == "reboot_hard")
     else:
         await getattr(host, p.action)(server_id=p.server_id)
-
-
-def _now(run: Run[Params]) -> float:
-    event = run.log.events[-1]
-    return event.finished_at or event.started_at
 
 
 NAMES = ("start", "stop", "reboot", "pause", "unpause", "suspend", "resume")

@@ -3,15 +3,14 @@
 from msgspec import Struct
 
 from aerostat.contracts.network import BoundPort
-from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Fault
-from aerostat.kit.saga.engine import Cancelled
 from aerostat.kit.saga.saga import Run, Saga
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.guest import GuestImage, PowerState
 from aerostat.services.nova.model.server import Server, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import fail
 from aerostat.services.nova.sagas.server_create import guest_of, host_of, image_of, with_tickets
 
 
@@ -81,24 +80,16 @@ def done(tx: Tx, run: Run[Params]) -> None:
     rows.change(
         tx,
         run.p.server_id,
-        _now(run),
+        run.now,
         vm_state=VmState.STOPPED if off else VmState.ACTIVE,
         power_state=PowerState.SHUTDOWN if off else PowerState.RUNNING,
         task_state=None,
         fault=None,
-        launched_at=_now(run),
+        launched_at=run.now,
     )
 
 
 @saga.failed
 def failed(tx: Tx, run: Run[Params], why: Fault) -> None:
     """The server is in ERROR and says why; a server that is being deleted stays as it is."""
-    if isinstance(why, Cancelled) or why.code == Cancelled.code:
-        return
-    now = _now(run)
-    fault = {"code": 500, "created": iso(now), "message": why.message[:255], "details": why.detail}
-    rows.change(tx, run.p.server_id, now, vm_state=VmState.ERROR, task_state=None, fault=fault)
-
-
-def _now(run: Run[Params]) -> float:
-    return max(e.finished_at or e.started_at for e in run.log.events)
+    fail(tx, run, why, vm_state=VmState.ERROR)
