@@ -17,8 +17,9 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "m
 # Migrations only list columns: they may be long.
 GENERATED = "migrations"
 
-# Where everything that goes wrong has to be caught: the edges of kit, and an agent's loop.
-EDGES = ("aerostat/kit/", "/agent/", "/drivers/")
+# Where everything that goes wrong has to be caught: the edges of kit, an agent's
+# loop, and the simulation, which stands for those.
+EDGES = ("aerostat/kit/", "aerostat/sim/", "/agent/", "/drivers/")
 
 Finding = tuple[Path, int, str]
 

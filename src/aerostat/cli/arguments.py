@@ -15,6 +15,7 @@ COMMANDS = {
     "run": ("foreground", "run roles in the foreground, e.g. `run control`", False),
     "reset": ("reset", "stop everything, guests too, and remove all state", False),
     "keystone": ("keystone", "rotate the keys of the identity service", False),
+    "sim": ("sim", "simulate whole clouds from seeds, with faults, and check what is left", True),
     "test": ("quality", "run every check and every test", False),
     "bench": ("bench", "run the benchmarks of bench/", False),
 }
@@ -77,4 +78,10 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
         help="which keys to rotate, or to seal all credentials with the present key",
     )
     commands["run"].add_argument("roles", metavar="ROLE,...", help="control, node, or both")
+    sim = commands["sim"]
+    sim.add_argument("--seeds", type=int, default=100, help="how many seeds to run (100)")
+    sim.add_argument("--first", type=int, default=1, help="the first of them (1)")
+    sim.add_argument("--seed", type=int, help="run this one seed")
+    sim.add_argument("--trace", action="store_true", help="print all that happens")
+    sim.add_argument("--jobs", type=int, default=1, help="processes that share the seeds (1)")
     commands["reset"].add_argument("--yes", action="store_true", help="do not ask")

@@ -1,0 +1,141 @@
+"""Whole clouds from seeds: nothing is wrong, runs replay exactly, and planted bugs are found."""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aerostat.kit.errors import Fault
+from aerostat.kit.saga import engine
+from aerostat.services.neutron.domain import servers as neutron_servers
+from aerostat.services.nova.sagas import server_create
+from aerostat.sim.chance import CALM, Faults
+from aerostat.sim.run import Outcome, simulate
+from aerostat.sim.template import Template, make
+
+SEEDS = 100
+"""Seeds that every run of the tests simulates, about 0.7 s of one core each."""
+
+PLANTED_SEEDS_MAX = 60
+
+HARSH = Faults(
+    driver_fails=0.2,
+    driver_refuses=0.2,
+    write_fails=0.05,
+    http_lost=0.05,
+    chaos=("control", "node", "fuse", "hang", "refuse"),
+    chaos_s=4.0,
+)
+"""Faults of the all-in-one shape: no message is late, so nothing that leaks has an excuse."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return make(tmp_path_factory.mktemp("simulation") / "template")
+
+
+def test_harsh_faults_alone_do_no_harm(template: Template) -> None:
+    assert [simulate(seed, template, faults=HARSH).wrong for seed in (1, 2, 3)] == [[]] * 3
+
+
+def test_without_faults_nothing_is_wrong(template: Template) -> None:
+    outcome = simulate(1, template, faults=CALM)
+    assert (outcome.wrong, outcome.servers > 5) == ([], True)
+
+
+@pytest.mark.timeout(400)
+def test_nothing_is_wrong(template: Template) -> None:
+    with multiprocessing.Pool(2) as pool:
+        outcomes = pool.map(partial(simulate, template=template), range(1, SEEDS + 1))
+    wrong = {one.seed: one.wrong for one in outcomes if one.wrong}
+    assert not wrong, f"replay with `aerostat sim --seed N --trace`: {wrong}"
+    assert sum(one.servers for one in outcomes) > 5 * SEEDS
+
+
+@pytest.mark.parametrize("seed", [3, 4, 22])
+def test_a_seed_replays_exactly(seed: int) -> None:
+    """In two processes, whatever hashes Python makes in the one that starts them."""
+    first, second = replayed(seed, "1"), replayed(seed, "2")
+    assert first["digest"] == second["digest"]
+    assert first == second
+
+
+def replayed(seed: int, hash_seed: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "aerostat.cli", "sim", "--seed", str(seed), "--json"],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(source())},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(json.loads(done.stdout)["outcomes"][0])
+
+
+def source() -> Path:
+    return Path(engine.__file__).parents[3]
+
+
+def until_found(template: Template, sign: str) -> Iterator[Outcome]:
+    for seed in range(1, PLANTED_SEEDS_MAX + 1):
+        outcome = simulate(seed, template, faults=HARSH)
+        yield outcome
+        if any(sign in line for line in outcome.wrong):
+            return
+    pytest.fail(f"not found by {PLANTED_SEEDS_MAX} seeds")
+
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def drop_an_undo(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(server_create.scheduling, "undo_fn", None)
+
+
+def skip_a_retry(patch: pytest.MonkeyPatch) -> None:
+    """An undo that fails is not tried again."""
+
+    async def once(self: Any, _record: Any, step: Any, run: Any) -> None:
+        try:
+            await step.undo_fn(self._service, run)
+        except Fault:
+            return
+
+    patch.setattr(engine.Engine, "_undo", once)
+
+
+def forget_what_is_there(patch: pytest.MonkeyPatch) -> None:
+    """Ports are made again when the step is."""
+    ensure = neutron_servers.ensure
+
+    def forgetful(*args: Any) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(neutron_servers, "of_server", lambda tx, server_id: [])
+            ensure(*args)
+
+    patch.setattr(neutron_servers, "ensure", forgetful)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("plant", "sign"),
+    [
+        (drop_an_undo, "claim of"),
+        (skip_a_retry, "leaked"),
+        (forget_what_is_there, "more than were asked for"),
+    ],
+)
+def test_a_planted_bug_is_found(
+    template: Template, plant: Plant, sign: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    seeds = list(until_found(template, sign))
+    print(f"{plant.__name__}: found by seed {seeds[-1].seed}: {seeds[-1].wrong}")
