@@ -338,3 +338,14 @@ async def test_other_password_forms(cloud: Cloud) -> None:
     user = await cloud.make("user", password=None)
     assert (await cloud.authenticate(by_password(user["id"], ""))).status_code == 401
     assert (await cloud.authenticate(by_password(user["id"], PASSWORD))).status_code == 401
+
+
+async def test_no_list_is_longer_than_the_operator_wants(tmp_path: Path) -> None:
+    async with cloud_at(tmp_path, list_limit=2) as cloud:
+        for _ in range(3):
+            await cloud.make("group")
+        for query, count in (("", 2), ("?limit=1", 1), ("?limit=3", 2)):
+            found = await cloud.get(f"/groups{query}")
+            assert len(found["groups"]) == count and found["truncated"] is True
+        rest = (await cloud.get(f"/groups?marker={found['groups'][-1]['id']}"))["groups"]
+        assert len(rest) == 1

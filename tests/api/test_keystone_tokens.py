@@ -254,3 +254,22 @@ async def test_what_a_token_may_become(cloud: Cloud) -> None:
     assert (await cloud.get("/auth/catalog", token))["catalog"]
     unscoped = await cloud.log_in(user["id"])
     assert (await cloud.call("GET", "/auth/catalog", unscoped)).status_code == 403
+
+
+async def test_old_revocations_go_by_themselves(cloud: Cloud) -> None:
+    user = await cloud.user()
+    admin = (await cloud.get("/users?name=admin"))["users"][0]["id"]
+    ks = cloud.keystone
+    ks.revocations.crowded_at = 2
+    for _ in range(3):
+        token = await cloud.log_in(user["id"])
+        await cloud.call("DELETE", "/auth/tokens", **{"X-Subject-Token": token})
+    assert len(ks.revocations) == 3 and len((await cloud.get("/OS-REVOKE/events"))["events"]) == 3
+    cfg = ks.config
+    cloud.clock.time += cfg.expiration + cfg.allow_expired_window + cfg.revocation_buffer
+    ks.revocations.crowded_at = 2
+    cloud.admin = await cloud.log_in(admin, scope={"system": {"all": True}})
+    token = await cloud.log_in(user["id"])
+    await cloud.call("DELETE", "/auth/tokens", **{"X-Subject-Token": token})
+    assert len(ks.revocations) == 1 and len((await cloud.get("/OS-REVOKE/events"))["events"]) == 1
+    assert (await cloud.validate(token)).status_code == 404

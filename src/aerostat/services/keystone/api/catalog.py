@@ -42,7 +42,7 @@ def endpoint_view(req: Request[Any], item: ServiceEndpoint) -> Document:
 @routes.get("/regions", policy=policies.LIST_REGIONS)
 async def regions(keystone: Keystone, req: Request[None]) -> Document:
     """List regions."""
-    wanted = views.listing(req, "parent_region_id", "id")
+    wanted = views.listing(keystone, req, "parent_region_id", "id")
     found = await nouns.listed(keystone, nouns.regions, wanted)
     return views.collection(req, "regions", found, region_view, wanted)
 
@@ -93,7 +93,7 @@ async def delete_region(keystone: Keystone, req: Request[None]) -> None:
 @routes.get("/services", policy=policies.LIST_SERVICES)
 async def services(keystone: Keystone, req: Request[None]) -> Document:
     """List services."""
-    wanted = views.listing(req, "type", "name", "enabled", "id")
+    wanted = views.listing(keystone, req, "type", "name", "enabled", "id")
     found = await nouns.listed(keystone, nouns.services, wanted)
     return views.collection(req, "services", found, service_view, wanted)
 
@@ -137,7 +137,7 @@ async def delete_service(keystone: Keystone, req: Request[None]) -> None:
 @routes.get("/endpoints", policy=policies.LIST_ENDPOINTS)
 async def endpoints(keystone: Keystone, req: Request[None]) -> Document:
     """List endpoints."""
-    wanted = views.listing(req, "interface", "service_id", "region_id", "enabled", "id")
+    wanted = views.listing(keystone, req, "interface", "service_id", "region_id", "enabled", "id")
     found = await nouns.listed(keystone, nouns.endpoints, wanted)
     return views.collection(req, "endpoints", found, endpoint_view, wanted)
 

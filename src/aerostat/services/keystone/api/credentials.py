@@ -51,7 +51,7 @@ async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Credential:
 @routes.get("/credentials", policy=None)
 async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List credentials, those that the caller may see."""
-    wanted = views.listing(req, "user_id", "type", "id")
+    wanted = views.listing(keystone, req, "user_id", "type", "id")
     found = await nouns.listed(keystone, nouns.credentials, wanted)
     visible = [
         secrets.unsealed(keystone, c)

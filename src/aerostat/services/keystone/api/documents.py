@@ -23,7 +23,7 @@ def policy_view(req: Request[Any], item: PolicyBlob) -> Document:
 @routes.get("/policies", policy=policies.LIST_POLICIES)
 async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List policy documents."""
-    wanted = views.listing(req, "type")
+    wanted = views.listing(keystone, req, "type")
     found = await nouns.listed(keystone, nouns.policies, wanted)
     return views.collection(req, "policies", found, policy_view, wanted)
 

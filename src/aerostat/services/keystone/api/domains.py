@@ -27,7 +27,7 @@ async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Project:
 async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List domains; with a domain's scope only that one."""
     req.enforce(policies.LIST_DOMAINS, target(domain__id=req.ctx.domain_id))
-    wanted = views.listing(req, "name", "enabled", "id")
+    wanted = views.listing(keystone, req, "name", "enabled", "id")
     where: list[Any] = [projects.C.is_domain.is_(True)]
     if req.ctx.domain_id:
         where.append(projects.C.id == req.ctx.domain_id)

@@ -95,7 +95,7 @@ async def groups_of(keystone: Keystone, req: Request[None]) -> Document:
 @routes.get(f"{BASE}/endpoint_groups", policy=policies.LIST_ENDPOINT_GROUPS)
 async def groups(keystone: Keystone, req: Request[None]) -> Document:
     """List endpoint groups."""
-    wanted = views.listing(req, "name")
+    wanted = views.listing(keystone, req, "name")
     found = await nouns.listed(keystone, nouns.endpoint_groups, wanted)
     return views.collection(req, "endpoint_groups", found, group_view, wanted)
 

@@ -35,7 +35,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List groups."""
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_GROUPS, target(group__domain_id=domain_id))
-    wanted = views.listing(req, "domain_id", "name", "id")
+    wanted = views.listing(keystone, req, "domain_id", "name", "id")
     mine = [groups.C.domain_id == req.ctx.domain_id] if req.ctx.domain_id else []
     found = await nouns.listed(keystone, nouns.groups, wanted, *mine)
     return views.collection(req, "groups", found, views.group, wanted)
@@ -76,7 +76,7 @@ async def delete(keystone: Keystone, req: Request[None]) -> None:
 async def members(keystone: Keystone, req: Request[None]) -> Document:
     """List the members of a group."""
     group = await seen(keystone, req, policies.LIST_USERS_IN_GROUP)
-    wanted = views.listing(req, "domain_id", "enabled", "name", "password_expires_at")
+    wanted = views.listing(keystone, req, "domain_id", "enabled", "name", "password_expires_at")
     found = await users.in_group(keystone, group.id, wanted)
     return views.collection(req, "users", found, partial(shown, keystone), wanted)
 

@@ -38,7 +38,7 @@ def view(req: Request[Any], item: Limit) -> Document:
 @routes.get("/registered_limits", policy=policies.LIST_REGISTERED_LIMITS)
 async def defaults(keystone: Keystone, req: Request[None]) -> Document:
     """List registered limits."""
-    wanted = views.listing(req, *FILTERS)
+    wanted = views.listing(keystone, req, *FILTERS)
     found = await nouns.listed(keystone, nouns.registered_limits, wanted)
     return views.collection(req, "registered_limits", found, default_view, wanted)
 
@@ -95,7 +95,7 @@ async def model(keystone: Keystone, _req: Request[None]) -> Document:
 @routes.get("/limits", policy=policies.LIST_LIMITS)
 async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List limits; without a say on all, those of the own project or domain."""
-    wanted = views.listing(req, *FILTERS, "project_id", "domain_id")
+    wanted = views.listing(keystone, req, *FILTERS, "project_id", "domain_id")
     found = await nouns.listed(keystone, nouns.limits, wanted)
     visible = [
         item for item in found if req.allows(policies.GET_LIMIT, await _target(keystone, item))

@@ -37,7 +37,7 @@ def consumer_view(req: Request[Any], item: Consumer) -> Document:
 @routes.get(CONSUMERS, policy=policies.LIST_CONSUMERS)
 async def consumers(keystone: Keystone, req: Request[None]) -> Document:
     """List OAuth consumers."""
-    wanted = views.listing(req)
+    wanted = views.listing(keystone, req)
     found = await nouns.listed(keystone, nouns.consumers, wanted)
     return views.collection(req, "consumers", found, consumer_view, wanted)
 

@@ -44,7 +44,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List projects; those that are domains only when asked for."""
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_PROJECTS, target(target__domain_id=domain_id))
-    wanted = views.listing(req, *FIELDS)
+    wanted = views.listing(keystone, req, *FIELDS)
     where: list[Any] = [] if "is_domain" in req.query else [projects.C.is_domain.is_(False)]
     if req.ctx.domain_id:
         where.append(projects.C.domain_id == req.ctx.domain_id)

@@ -39,7 +39,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
         req.enforce(policies.LIST_DOMAIN_ROLES, target(role__domain_id=domain_id))
     else:
         req.enforce(policies.LIST_ROLES)
-    wanted = views.listing(req, "name", "id")
+    wanted = views.listing(keystone, req, "name", "id")
     found = await nouns.listed(keystone, nouns.roles, wanted, roles.C.domain_id == domain_id)
     return views.collection(req, "roles", found, views.role, wanted)
 

@@ -48,7 +48,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List users."""
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_USERS, target(target__domain_id=domain_id))
-    wanted = views.listing(req, *FIELDS)
+    wanted = views.listing(keystone, req, *FIELDS)
     mine = [users.C.domain_id == req.ctx.domain_id] if req.ctx.domain_id else []
     found = await nouns.listed(keystone, nouns.users, wanted, *mine)
     return views.collection(req, "users", found, partial(shown, keystone), wanted)
@@ -116,7 +116,7 @@ async def change_password(keystone: Keystone, req: Request[PasswordPost]) -> Non
 async def groups(keystone: Keystone, req: Request[None]) -> Document:
     """List the groups of a user."""
     user = await seen(keystone, req, policies.LIST_GROUPS_FOR_USER)
-    wanted = views.listing(req, "name")
+    wanted = views.listing(keystone, req, "name")
     found = await users.groups(keystone, user.id, wanted)
     return views.collection(req, "groups", found, views.group, wanted)
 
@@ -125,6 +125,6 @@ async def groups(keystone: Keystone, req: Request[None]) -> Document:
 async def projects(keystone: Keystone, req: Request[None]) -> Document:
     """List the projects on which a user has a role."""
     user = await seen(keystone, req, policies.LIST_PROJECTS_FOR_USER)
-    wanted = views.listing(req, "name", "enabled", "domain_id")
+    wanted = views.listing(keystone, req, "name", "enabled", "domain_id")
     found = await users.projects(keystone, user.id, wanted)
     return views.collection(req, "projects", found, views.project, wanted)

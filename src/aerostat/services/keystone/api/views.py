@@ -13,6 +13,7 @@ from aerostat.kit.http.route import Request
 from aerostat.services.keystone.model.actors import Group, Project, User
 from aerostat.services.keystone.model.listing import ORDERS, Filter, Listing
 from aerostat.services.keystone.model.roles import Role
+from aerostat.services.keystone.runtime import Keystone
 
 Document = dict[str, Any]
 R = TypeVar("R", bound=Struct)
@@ -78,7 +79,7 @@ def role(req: Request[Any], item: Role) -> Document:
     return shown
 
 
-def listing(req: Request[Any], *fields: str) -> Listing:
+def listing(keystone: Keystone, req: Request[Any], *fields: str) -> Listing:
     """Return the part of a list that the query string asks for; `fields` may be filtered by.
 
     `name__contains` and the like work on text. Raises: BadRequest (limit).
@@ -96,7 +97,8 @@ def listing(req: Request[Any], *fields: str) -> Listing:
             # A flag without a value, or with anything but a false one, is true, as upstream.
             value = str(value).strip().lower() not in ("0", "false", "f", "no", "n", "off")
         filters.append(Filter(name, how or "equals", value))
-    limit = req.query.number("limit", 0) or 0
+    asked, most = req.query.number("limit", 0) or 0, keystone.config.list_limit
+    limit = min(asked or most, most or asked)
     return Listing(tuple(filters), limit, req.query.get("marker") or "")
 
 

@@ -104,7 +104,12 @@ async def request_token(
         roles=[],
         expires_at=keystone.clock.now() + lasts if lasts else None,
     )
-    await keystone.db.write(stores.request_tokens.insert, made)
+
+    def write(tx: Tx) -> None:
+        stores.request_tokens.delete(tx, R.expires_at < keystone.clock.now())
+        stores.request_tokens.insert(tx, made)
+
+    await keystone.db.write(write)
     return made
 
 

@@ -15,7 +15,21 @@ def record(keystone: Keystone, tx: Tx, kind: str, key: str) -> None:
     revocation = Revocation(kind, key, now, now, generation.read(tx))
     stores.revocations.delete(tx, C.kind == kind, C.key == key)
     stores.revocations.insert(tx, revocation)
-    tx.after_commit(lambda: keystone.revocations.add(revocation))
+    stores.revocations.delete(tx, C.revoked_at < _oldest(keystone))
+    tx.after_commit(lambda: _remember(keystone, revocation))
+
+
+def _remember(keystone: Keystone, revocation: Revocation) -> None:
+    keystone.revocations.add(revocation)
+    if len(keystone.revocations) > keystone.revocations.crowded_at:
+        keystone.revocations.forget(_oldest(keystone))
+
+
+def _oldest(keystone: Keystone) -> float:
+    """Return before when a revocation no longer matters: its tokens expired long since."""
+    cfg = keystone.config
+    kept_s = cfg.expiration + cfg.allow_expired_window + cfg.revocation_buffer
+    return keystone.clock.now() - kept_s
 
 
 async def revoke_token(keystone: Keystone, kind: str, audit_id: str) -> None:
@@ -35,29 +49,20 @@ async def refresh(keystone: Keystone) -> None:
 
 async def load(keystone: Keystone) -> None:
     """Read what was revoked before this start; drop what no longer matters."""
-    await prune(keystone)
+    await keystone.db.write(stores.revocations.delete, C.revoked_at < _oldest(keystone))
     await _catch_up(keystone)
 
 
 async def _catch_up(keystone: Keystone) -> None:
     number, newer = await keystone.db.read(_since, keystone.seen)
     for revocation in newer:
-        keystone.revocations.add(revocation)
+        _remember(keystone, revocation)
     keystone.changed()
     keystone.seen = max(keystone.seen, number)
 
 
 def _since(tx: Tx, seen: int) -> tuple[int, list[Revocation]]:
     return generation.read(tx), stores.revocations.all(tx, C.generation >= seen)
-
-
-async def prune(keystone: Keystone) -> None:
-    """Drop the revocations of tokens that have expired long since; run it now and then."""
-    cfg = keystone.config
-    kept_s = cfg.expiration + cfg.allow_expired_window + cfg.revocation_buffer
-    oldest = keystone.clock.now() - kept_s
-    await keystone.db.write(stores.revocations.delete, C.revoked_at < oldest)
-    keystone.revocations.forget(oldest)
 
 
 async def events(keystone: Keystone, since: float) -> list[Revocation]:

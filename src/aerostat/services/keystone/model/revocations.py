@@ -35,11 +35,16 @@ class Ties(Struct, frozen=True):
     consumer_id: str = ""
 
 
+CROWD = 10_000
+"""Revocations from which on it is worth looking for those that no longer matter."""
+
+
 class Revocations:
     """Every revocation that may still matter, by what it is about."""
 
     def __init__(self) -> None:
         self._until: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
+        self.crowded_at = CROWD
 
     def add(self, revocation: Revocation) -> None:
         """Remember `revocation`; a later one about the same thing includes an earlier one."""
@@ -51,6 +56,7 @@ class Revocations:
         for known in self._until.values():
             for key in [k for k, until in known.items() if until < before]:
                 del known[key]
+        self.crowded_at = max(CROWD, 2 * len(self))
 
     def revoked(self, token: Token, ties: Ties) -> bool:
         """Tell whether `token` is void."""
