@@ -3,6 +3,7 @@
 import re
 import types
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 import msgspec
@@ -62,18 +63,24 @@ def gather(doc: Any, kind: Any) -> Any:
     """Return `doc` with what an `Open` part of `kind` does not declare moved to its `extra`."""
     if not isinstance(doc, dict) or not (isinstance(kind, type) and issubclass(kind, Body | Open)):
         return doc
-    fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+    known, inner = _shape(kind)
     if issubclass(kind, Open):
-        known = fields.keys() - {"extra"}
         rest = {name: value for name, value in doc.items() if name not in known}
         doc = {**{name: doc[name] for name in known if name in doc}, "extra": rest}
-    inner = {name: found for name, hint in fields.items() if (found := _structs(hint))}
     if not any(name in doc for name in inner):
         return doc
     return {
         name: gather(value, inner[name][0]) if name in inner else value
         for name, value in doc.items()
     }
+
+
+@cache
+def _shape(kind: type) -> tuple[frozenset[str], dict[str, list[type]]]:
+    """Return the fields that `kind` declares, and the structs that are in some of them."""
+    fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+    inner = {name: found for name, hint in fields.items() if (found := _structs(hint))}
+    return frozenset(fields.keys() - {"extra"}), inner
 
 
 _AT = re.compile(r" - at `(?P<path>[^`]*)`$")

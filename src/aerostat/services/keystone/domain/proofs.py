@@ -51,7 +51,7 @@ async def prove(keystone: Keystone, request: AuthRequest) -> Proven:
 
 
 async def _one(keystone: Keystone, method: str, request: AuthRequest) -> Proven:
-    if method not in keystone.config.methods:
+    if method not in keystone.config.methods or method not in METHODS:
         raise Unauthorized("Attempted to authenticate with an unsupported method.")
     if not getattr(request, method):
         raise BadRequest(
