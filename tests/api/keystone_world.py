@@ -11,14 +11,15 @@ from aerostat.services.keystone.service import manifest
 GUARDED = [route for route in manifest.api.routes() if not route.public]
 
 
-async def world(cloud: Cloud, **place: str) -> dict[str, str]:
-    """Make one of each noun, none of them the personas', and return their ids.
+async def world(cloud: Cloud, role: str = "member", **place: str) -> dict[str, str]:
+    """Make one of each noun and return their ids.
 
-    `place` may name the domain_id in which they are.
+    What belongs to somebody is a user's who has `role` on the project, and whose token is
+    "token". `place` may name the domain_id in which all is.
     """
     project = await cloud.make("project", **place)
     user = await cloud.user(**place)
-    await cloud.grant(f"/projects/{project['id']}/users/{user['id']}", "member")
+    await cloud.grant(f"/projects/{project['id']}/users/{user['id']}", role)
     token = await cloud.log_in(user["id"], scope={"project": {"id": project["id"]}})
     group, service = await cloud.make("group", **place), await cloud.make("service", type="thing")
     endpoint = await cloud.make(
@@ -41,7 +42,15 @@ async def world(cloud: Cloud, **place: str) -> dict[str, str]:
     }
     reply = await cloud.call("POST", "/limits", json={"limits": [limit]})
     base = f"users/{user['id']}/application_credentials"
-    made = await cloud.make("application_credential", base, token)
+    rules = [{"service": "identity", "method": "GET", "path": "/v3/users"}]
+    made = await cloud.make("application_credential", base, token, access_rules=rules)
+    owned = f"/users/{user['id']}"
+    rule = (await cloud.get(f"{owned}/access_rules", token))["access_rules"][0]
+    tenant = {"tenant_id": project["id"]}
+    ec2 = (await cloud.call("POST", f"{owned}/credentials/OS-EC2", json=tenant)).json()
+    parties = {"trustor_user_id": user["id"], "trustee_user_id": user["id"]}
+    trust = {"trust": {**parties, "impersonation": False}}
+    trust = (await cloud.call("POST", "/OS-TRUST/trusts", token, trust)).json()["trust"]
     consumer = await cloud.make("consumer", "OS-OAUTH1/consumers")
     return {
         "user_id": user["id"],
@@ -60,11 +69,11 @@ async def world(cloud: Cloud, **place: str) -> dict[str, str]:
         "limit_id": reply.json()["limits"][0]["id"],
         "application_credential_id": made["id"],
         "consumer_id": consumer["id"],
-        "access_rule_id": "unknown",
-        "trust_id": "unknown",
+        "access_rule_id": rule["id"],
+        "trust_id": trust["id"],
         "access_token_id": "unknown",
         "request_token_id": "unknown",
-        "access": "unknown",
+        "access": ec2["credential"]["access"],
         "tag": "blue",
         "group": "identity",
         "option": "driver",

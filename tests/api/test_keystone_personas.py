@@ -6,6 +6,7 @@ domain and then in another one. The expectations are facts of upstream's policie
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,57 @@ def expected(name: str, *, foreign: bool) -> set[str]:
     return found
 
 
+SERVICE = {
+    "GET /v3/auth/tokens",
+    "GET /v3/auth/tokens/OS-PKI/revoked",
+    "GET /v3/OS-REVOKE/events",
+    "POST /v3/ec2tokens",
+    "POST /v3/s3tokens",
+}
+"""What the role service is for, beside what is for ALL."""
+
+OWNER = {
+    "GET /v3/auth/tokens",
+    "DELETE /v3/auth/tokens",
+    "GET /v3/users/{user_id}",
+    "GET /v3/users/{user_id}/groups",
+    "GET /v3/users/{user_id}/projects",
+    "POST /v3/credentials",
+    "GET /v3/credentials/{credential_id}",
+    "PATCH /v3/credentials/{credential_id}",
+    "DELETE /v3/credentials/{credential_id}",
+    "GET /v3/users/{user_id}/credentials/OS-EC2",
+    "GET /v3/users/{user_id}/credentials/OS-EC2/{access}",
+    "GET /v3/users/{user_id}/application_credentials",
+    "POST /v3/users/{user_id}/application_credentials",
+    "GET /v3/users/{user_id}/application_credentials/{application_credential_id}",
+    "DELETE /v3/users/{user_id}/application_credentials/{application_credential_id}",
+    "GET /v3/users/{user_id}/access_rules",
+    "GET /v3/users/{user_id}/access_rules/{access_rule_id}",
+    "DELETE /v3/users/{user_id}/access_rules/{access_rule_id}",
+    "POST /v3/OS-TRUST/trusts",
+    "GET /v3/OS-TRUST/trusts/{trust_id}",
+    "DELETE /v3/OS-TRUST/trusts/{trust_id}",
+    "GET /v3/OS-TRUST/trusts/{trust_id}/roles",
+    "GET /v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}",
+}
+"""What everybody may do with what is their own, beside what is for ALL."""
+
+IN_PROJECT = {
+    "GET /v3/projects/{project_id}",
+    "GET /v3/projects/{project_id}/tags",
+    "GET /v3/projects/{project_id}/tags/{tag}",
+    "GET /v3/limits/{limit_id}",
+}
+"""What everybody may see of the project of the token."""
+
+MEMBER_OWNER = {
+    "POST /v3/users/{user_id}/credentials/OS-EC2",
+    "DELETE /v3/users/{user_id}/credentials/OS-EC2/{access}",
+}
+"""What needs the role member besides."""
+
+
 async def log_in(cloud: Cloud, persona: str) -> str:
     scope, role = persona.split("-")
     user, project = await cloud.user(), await cloud.make("project")
@@ -137,12 +189,42 @@ async def test_routes(tmp_path: Path, persona: str, foreign: bool) -> None:
         place = {"domain_id": (await cloud.make("domain"))["id"]} if foreign else {}
         ids = await world(cloud, **place)
         token = await log_in(cloud, persona)
-        order = sorted(GUARDED, key=_order)
-        wrong = []
-        for number, route in enumerate(order):
-            name = f"{route.method} {route.path}"
-            reply = await attempt(cloud, route, ids, token, number)
-            refused = reply.status_code == 403 and "requested action: identity:" in reply.text
-            if refused == (persona in expected(name, foreign=foreign)):
-                wrong.append((name, reply.status_code, reply.text[:200]))
-        assert not wrong, wrong
+        await hold(cloud, ids, token, lambda name: persona in expected(name, foreign=foreign))
+
+
+async def hold(cloud: Cloud, ids: dict[str, str], token: str, may: Callable[[str], bool]) -> None:
+    """Try every route, and fail if one refuses whom it is for, or lets somebody else in."""
+    wrong = []
+    for number, route in enumerate(sorted(GUARDED, key=_order)):
+        name = f"{route.method} {route.path}"
+        reply = await attempt(cloud, route, ids, token, number)
+        refused = reply.status_code == 403 and "requested action: identity:" in reply.text
+        if refused == may(name):
+            wrong.append((name, reply.status_code, reply.text[:200]))
+    assert not wrong, wrong
+
+
+def for_all(name: str) -> bool:
+    """Tell whether a route is for ALL, whatever their domain."""
+    return expected(name, foreign=False) == ALL
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_services(tmp_path: Path, scope: str) -> None:
+    async with cloud_at(tmp_path) as cloud:
+        ids = await world(cloud)
+        token = await log_in(cloud, f"{scope}-service")
+        more = {"GET /v3/limits/{limit_id}"} if scope == "domain" else set()
+        less = {"GET /v3/domains/{domain_id}"} if scope == "system" else set()
+        may = SERVICE | more
+        await hold(cloud, ids, token, lambda n: n in may or (for_all(n) and n not in less))
+
+
+@pytest.mark.parametrize("role", ["reader", "member"])
+async def test_owners(tmp_path: Path, role: str) -> None:
+    async with cloud_at(tmp_path) as cloud:
+        ids = await world(cloud, role)
+        own = OWNER | (MEMBER_OWNER if role == "member" else set())
+        scope = {"project": {"id": ids["project_id"]}}
+        token = await cloud.log_in(ids["user_id"], PASSWORD, scope)
+        await hold(cloud, ids, token, lambda n: n in own | IN_PROJECT or for_all(n))
