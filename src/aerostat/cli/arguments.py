@@ -12,6 +12,7 @@ COMMANDS = {
     "openrc": ("openrc", "print the variables that clients read: eval $(aerostat openrc)", False),
     "logs": ("logs", "show what the processes wrote", False),
     "doctor": ("doctor", "check this machine; --audit compares the cloud's books with it", True),
+    "lab": ("lab", "several hosts on this machine: lab up N | exec HOST CMD | down", False),
     "run": ("foreground", "run roles in the foreground, e.g. `run control`", False),
     "reset": ("reset", "stop everything, guests too, and remove all state", False),
     "keystone": ("keystone", "rotate the keys of the identity service", False),
@@ -84,4 +85,18 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
     sim.add_argument("--seed", type=int, help="run this one seed")
     sim.add_argument("--trace", action="store_true", help="print all that happens")
     sim.add_argument("--jobs", type=int, default=1, help="processes that share the seeds (1)")
+    _lab(commands["lab"])
     commands["reset"].add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _lab(lab: argparse.ArgumentParser) -> None:
+    verbs = lab.add_subparsers(dest="verb", metavar="VERB", required=True)
+    up = verbs.add_parser("up", help="start the control plane and N hosts, or those that are off")
+    up.add_argument("hosts", type=int, metavar="N")
+    up.add_argument("--share", type=int, default=0, help="so many hosts share their disks (0)")
+    inside = verbs.add_parser("exec", help="run a command inside a host")
+    inside.add_argument("host", type=int, metavar="HOST", help="its number, from 1")
+    inside.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD")
+    kill = verbs.add_parser("kill", help="let a host lose its power: kill -9 all that is in it")
+    kill.add_argument("host", type=int, metavar="HOST")
+    verbs.add_parser("down", help="stop everything and remove all state")

@@ -128,12 +128,8 @@ class Network(Protocol):
         """
         ...
 
-    async def forget_ports(self, *, server_id: str) -> None:
-        """Take back `prepare_ports`."""
-        ...
-
     async def move_ports(self, *, server_id: str, host: str) -> list[BoundPort]:
-        """Bind the server's ports to `host` alone, and return them."""
+        """Bind the server's ports to `host` alone, and return them; takes `prepare_ports` back."""
         ...
 
     async def unbind_ports(self, *, server_id: str) -> None:

@@ -85,10 +85,6 @@ class NetworkProvider:
 
         return await self._db.write(write)
 
-    async def forget_ports(self, *, server_id: str) -> None:
-        """Let no second host have anything for the server's ports."""
-        await self._db.write(server_moves.forget, system_call(self._neutron), server_id)
-
     async def move_ports(self, *, server_id: str, host: str) -> list[BoundPort]:
         """Bind the server's ports to `host` alone, and return them."""
         call = system_call(self._neutron)

@@ -102,6 +102,8 @@ class Conductor:
     async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> bool:
         """Let the server follow what the hypervisor says of its guest; False while it is busy."""
         log.info("nova.lifecycle", host=host, server_id=server_id, power_state=power_state)
+        if power_state == PowerState.RUNNING:
+            await live.follow(self._nova, host, server_id)
 
         def follow(tx: Tx) -> bool:
             if rows.is_busy(tx, server_id):

@@ -31,14 +31,6 @@ def prepare(tx: Tx, call: Call, server_id: str, host: str) -> None:
     notices.changed(tx, call, [port.network_id for port in found], [host] if found else [])
 
 
-def forget(tx: Tx, call: Call, server_id: str) -> None:
-    """Let no second host have anything for the server's ports."""
-    for port in servers.of_server(tx, server_id):
-        if port.migrating_to:
-            _expect(tx, port.id, "")
-            notices.changed(tx, call, [port.network_id], [port.migrating_to])
-
-
 def move(tx: Tx, call: Call, server_id: str, host: str) -> None:
     """Bind the server's ports to a host, and to no other one."""
     for port in servers.of_server(tx, server_id):

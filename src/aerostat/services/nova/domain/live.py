@@ -105,6 +105,23 @@ async def evacuate(nova: Nova, ctx: Context, uuid: str, wish: EvacuateWish) -> N
     await nova.db.write(write)
 
 
+async def follow(nova: Nova, host: str, server_id: str) -> None:
+    """Let the network follow a guest as soon as it runs where its live migration takes it.
+
+    Its saga does so too, but hears of it later: the source has to clean up first.
+    """
+
+    def arrives(tx: Tx) -> bool:
+        return any(
+            m.dest_compute == host and m.status == MigrationStatus.RUNNING
+            for m in moves.open_of_server(tx, server_id)
+            if m.migration_type == MigrationType.LIVE_MIGRATION
+        )
+
+    if await nova.db.read(arrives):
+        await nova.network.move_ports(server_id=server_id, host=host)
+
+
 def clean_up(tx: Tx, nova: Nova, host: str) -> None:
     """Start removing, from a host that is back, what was evacuated from it."""
     for migration in moves.left_on(tx, host, MigrationStatus.DONE, [MigrationType.EVACUATION]):

@@ -155,7 +155,7 @@ async def rollback_live_migration_at_destination(nova: Nova, run: Run[Params]) -
     found = run[check_can_live_migrate_destination]
     if (await nova.db.read(rows.get, run.p.server_id)).host == found.host:
         return
-    await nova.network.forget_ports(server_id=run.p.server_id)
+    await nova.network.move_ports(server_id=run.p.server_id, host=run.p.source)
     there = moves_of(nova, found.host)
     await there.forget_guest(server_id=run.p.server_id, keep_files=found.target.shared)
 

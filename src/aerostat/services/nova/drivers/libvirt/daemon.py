@@ -4,8 +4,10 @@ import grp
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 import libvirt
@@ -78,7 +80,9 @@ def ensure_libvirtd(state_dir: Path, live: LiveConfig) -> str:
     _check_installed()
     conf = state_dir / "libvirt" / "libvirtd.conf"
     conf.parent.mkdir(parents=True, exist_ok=True)
-    conf.write_text(CONF + live.listening())
+    # Hosts that were cloned, or share a machine, must not take each other for themselves.
+    own_id = f'host_uuid = "{uuid.uuid5(uuid.NAMESPACE_DNS, socket.gethostname())}"\n'
+    conf.write_text(CONF + own_id + live.listening())
     began = time.monotonic()
     # Each exits badly when another copy holds its pid file: then that copy will answer.
     _spawn("virtlogd", "-d")

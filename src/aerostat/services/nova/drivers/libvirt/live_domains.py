@@ -39,6 +39,9 @@ def migrate(
     if copy_disks:
         flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC
         parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = _own_disks(dom)
+    else:
+        # The hosts have seen each other's files: libvirt knows network filesystems only by name.
+        flags |= libvirt.VIR_MIGRATE_UNSAFE
     if target.tls:
         flags |= libvirt.VIR_MIGRATE_TLS
     try:
