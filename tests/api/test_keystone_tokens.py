@@ -273,3 +273,24 @@ async def test_old_revocations_go_by_themselves(cloud: Cloud) -> None:
     await cloud.call("DELETE", "/auth/tokens", **{"X-Subject-Token": token})
     assert len(ks.revocations) == 1 and len((await cloud.get("/OS-REVOKE/events"))["events"]) == 1
     assert (await cloud.validate(token)).status_code == 404
+
+
+async def test_scoped_tokens_may_be_held_to_their_scope(tmp_path: Path) -> None:
+    async with cloud_at(tmp_path, allow_rescope_scoped_token=False) as cloud:
+        user, project, token = await cloud.member()
+        scope = {"project": {"id": project["id"]}}
+        assert (await cloud.authenticate(by_token(token), scope)).status_code == 403
+        unscoped = await cloud.log_in(user["id"], scope="unscoped")
+        assert (await cloud.authenticate(by_token(unscoped), scope)).status_code == 201
+
+
+async def test_tokens_of_the_system_stay_there(cloud: Cloud) -> None:
+    admin = (await cloud.get("/users?name=admin"))["users"][0]["id"]
+    token = await cloud.log_in(admin, scope={"system": {"all": True}})
+    for scope, status in (
+        ({"project": {"name": "admin", "domain": {"id": "default"}}}, 403),
+        ({"domain": {"id": "default"}}, 403),
+        ({"system": {"all": True}}, 201),
+        ("unscoped", 201),
+    ):
+        assert (await cloud.authenticate(by_token(token), scope)).status_code == status, scope

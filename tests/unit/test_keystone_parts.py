@@ -1,12 +1,16 @@
 """Keystone's parts on their own: keys, payloads, revocations, role graphs, hashes, schema."""
 
 import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from aerostat.assembly.settings import options
 from aerostat.kit.db.migrate import differences, upgrade
 from aerostat.kit.db.sqlite import SqliteDatabase
+from aerostat.kit.errors import BadRequest
 from aerostat.services.keystone.config import KeystoneConfig
 from aerostat.services.keystone.db.tables import metadata
 from aerostat.services.keystone.hasher import Hasher
@@ -78,6 +82,16 @@ def test_another_process_rotates(tmp_path: Path) -> None:
     for _ in range(3):
         theirs.rotate()
     assert ours.decrypt(theirs.encrypt(b"new")) == b"new"
+
+
+def test_copies_that_start_together_have_the_same_keys(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        rings = list(pool.map(lambda _: Keyring(tmp_path / "keys"), range(8)))
+    for ours in rings:
+        for theirs in rings:
+            assert theirs.decrypt(ours.encrypt(b"one")) == b"one"
+    assert sorted(p.name for p in (tmp_path / "keys").iterdir()) == ["0", "1"]
+    assert {p.stat().st_mode & 0o777 for p in (tmp_path / "keys").iterdir()} == {0o600}
 
 
 def test_revocations_cost_the_same_however_many() -> None:
@@ -154,3 +168,14 @@ def test_every_option_is_documented() -> None:
 def test_rules_have_unique_names() -> None:
     names = [rule.name for rule in manifest.rules]
     assert len(names) == len(set(names))
+
+
+def test_the_options_of_the_guide_are_known() -> None:
+    """docs/guides/keystone.md shows what an operator may write; a wrong name is told."""
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "keystone.md"
+    shown = tomllib.loads(guide.read_text().split("```toml")[1].split("```")[0])
+    config = options(shown["keystone"], KeystoneConfig, "keystone")
+    assert config.lockout_failure_attempts == 5 and config.token_provider == "jws"
+    for wrong in ({"lockout": 5}, {"token_provider": "pki"}, {"lockout_duration": "long"}):
+        with pytest.raises(BadRequest, match="keystone"):
+            options(wrong, KeystoneConfig, "keystone")

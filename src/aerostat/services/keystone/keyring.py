@@ -8,6 +8,7 @@ rotation before it signs. Source: keystone, "Fernet key rotation".
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +25,8 @@ class KeyRepository:
         self.keys: tuple[bytes, ...] = ()
         if not self._numbers():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._write(0, make())
-            self._write(1, make())
+            self._first(0)
+            self._first(1)
         self.reload()
 
     def reload(self, *, sure: bool = False) -> bool:
@@ -62,12 +63,25 @@ class KeyRepository:
             return []
         return sorted(int(p.name) for p in self._path.iterdir() if p.name.isdecimal())
 
+    def _first(self, number: int) -> None:
+        """Make a key, unless another process that starts at the same time made it."""
+        scratch = self._scratch(self._make())
+        try:
+            os.link(scratch, self._path / str(number))
+        except FileExistsError:
+            pass
+        finally:
+            scratch.unlink()
+
     def _write(self, number: int, key: bytes) -> None:
-        scratch = self._path / f".{number}.new"
-        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
-            f.write(key)
-            os.fsync(f.fileno())
-        os.rename(scratch, self._path / str(number))
+        os.rename(self._scratch(key), self._path / str(number))
+
+    def _scratch(self, key: bytes) -> Path:
+        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".new", dir=self._path)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            os.fsync(file.fileno())
+        return Path(name)
 
 
 class Keyring:
