@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -28,8 +28,20 @@ from aerostat.kit.log import Logger, bound
 S = TypeVar("S")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Authenticate = Callable[[str], Awaitable[Context]]
-"""Returns the identity behind a token. Raises: Unauthorized."""
+
+
+class Authenticate(Protocol):
+    """Returns the identity behind a token; `late`: also for a while after its end.
+
+    Raises: Unauthorized.
+    """
+
+    async def __call__(self, token: str, *, late: bool = False) -> Context: ...
+
+
+SERVICE_ROLE = "service"
+"""Who holds it may go on with what a user began whose token has expired meanwhile."""
+
 
 log = Logger("http")
 
@@ -47,6 +59,7 @@ class ApiSpec:
     `statuses` overrides the status of fault codes. `strict_media` refuses bodies that do not
     say they are JSON (415), as nova and placement do. `service_type` is what access rules call
     this API; without one, credentials that are limited by such rules get nowhere here.
+    `late_tokens`: a service (X-Service-Token) may bring a user's token that has expired.
     """
 
     name: str
@@ -58,6 +71,7 @@ class ApiSpec:
     max_body: int = MAX_BODY
     request_id_header: str = "x-openstack-request-id"
     service_type: str = ""
+    late_tokens: bool = True
 
     def routes(self) -> list[Route]:
         """Return every route with its full path."""
@@ -141,12 +155,19 @@ class Api(Generic[S]):
         if not token:
             raise _unauthorized(call)
         try:
-            who = await self._authenticate(token)
+            service = await self._service_of(call)
+            if service is not None and self.spec.late_tokens:
+                who = await self._authenticate(token, late=True)
+            else:
+                who = await self._authenticate(token)
         except Unauthorized as why:
             raise _unauthorized(call) from why
+        if service is not None:
+            who = replace(who, extra={**who.extra, "service_roles": list(service.roles)})
         rules = who.extra.get("access_rules")
-        if rules is not None and not permitted(
-            rules, self.spec.service_type, call.method, call.path
+        bound_to = rules if service is None else None  # A service passes on what was let in.
+        if bound_to is not None and not permitted(
+            bound_to, self.spec.service_type, call.method, call.path
         ):
             raise _unauthorized(call)
         return replace(
@@ -155,6 +176,14 @@ class Api(Generic[S]):
             global_request_id=call.global_request_id,
             remote_address=call.ctx.remote_address,
         )
+
+    async def _service_of(self, call: "_Call") -> Context | None:
+        """Return the service that passes a user's request on. Raises: Unauthorized (forged)."""
+        token = call.headers.get("x-service-token", "")
+        if not token:
+            return None
+        service = await self._authenticate(token)
+        return service if SERVICE_ROLE in service.roles else None
 
     def _version(self, call: "_Call") -> Version:
         versions = self.spec.versions

@@ -17,10 +17,14 @@ class IdentityProvider:
     def __init__(self, keystone: Keystone) -> None:
         self._keystone = keystone
 
-    async def authenticate(self, token: str) -> Context:
-        """Return the identity behind `token`. Raises: Unauthorized."""
+    async def authenticate(self, token: str, *, late: bool = False) -> Context:
+        """Return the identity behind `token`, `late` for some time after its end too.
+
+        Raises: Unauthorized.
+        """
+        window_s = self._keystone.config.allow_expired_window if late else 0
         try:
-            return (await resolve(self._keystone, token)).context
+            return (await resolve(self._keystone, token, expired_for=window_s)).context
         except NotFound as why:
             raise Unauthorized(detail=why.detail) from why
 

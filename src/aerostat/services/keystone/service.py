@@ -70,6 +70,7 @@ api = ApiSpec(
     ],
     envelope=errors.keystone,
     service_type="identity",
+    late_tokens=False,
 )
 
 manifest = Manifest(
