@@ -296,3 +296,13 @@ async def test_a_use_is_counted_only_when_it_gives_a_token(cloud: Cloud) -> None
     await cloud.call("PATCH", f"/projects/{project['id']}", json=on)
     assert (await cloud.authenticate(by_password(second["id"]), scope)).status_code == 201
     assert (await cloud.authenticate(by_password(second["id"]), scope)).status_code == 401
+
+
+async def test_users_have_so_many_secrets_and_no_more(tmp_path: Path) -> None:
+    async with cloud_at(tmp_path, user_limit=1, user_credential_limit=2) as cloud:
+        user, _, token = await cloud.member()
+        assert (await _make(cloud, user, token)).status_code == 201
+        assert (await _make(cloud, user, token)).status_code == 403
+        body = {"credential": {"type": "x", "blob": "y", "user_id": user["id"]}}
+        made = [(await cloud.call("POST", "/credentials", json=body)).status_code for _ in range(3)]
+        assert made == [201, 201, 403]

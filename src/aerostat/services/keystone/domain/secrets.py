@@ -13,6 +13,7 @@ from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.db.assignments import role_graph, role_ids_on_project
 from aerostat.services.keystone.domain import nouns
 from aerostat.services.keystone.hasher import BCRYPT_BYTES_MAX
+from aerostat.services.keystone.model.listing import Listing
 from aerostat.services.keystone.model.secrets import AccessRule, ApplicationCredential, Credential
 from aerostat.services.keystone.runtime import Keystone
 
@@ -37,8 +38,8 @@ async def create_credential(keystone: Keystone, credential: Credential) -> Crede
 
     def write(tx: Tx) -> None:
         most = keystone.config.user_credential_limit
-        mine = stores.credentials.all(tx, tables.credentials.c.user_id == credential.user_id)
-        if 0 <= most <= len(mine):
+        mine = tables.credentials.c.user_id == credential.user_id
+        if 0 <= most <= len(stores.credentials.all(tx, mine)):
             raise _too_many(most)
         if stores.credentials.get(tx, credential.id) is not None:
             raise Conflict(
@@ -76,10 +77,11 @@ async def reseal(keystone: Keystone) -> int:
 
     def write(tx: Tx) -> int:
         primary = keystone.credential_keys.primary_hash
-        older = stores.credentials.all(tx, tables.credentials.c.key_hash != primary)
-        for credential in older[:RESEALED_MAX]:
+        older = tables.credentials.c.key_hash != primary
+        found = stores.credentials.page(tx, Listing(limit=RESEALED_MAX), older)
+        for credential in found:
             stores.credentials.update(tx, sealed(keystone, unsealed(keystone, credential)))
-        return len(older[:RESEALED_MAX])
+        return len(found)
 
     total = 0
     while found := await keystone.db.write(write):
@@ -88,7 +90,7 @@ async def reseal(keystone: Keystone) -> int:
 
 
 RESEALED_MAX = 200
-"""Credentials that one transaction encrypts again."""
+"""Credentials, and one more, that a transaction encrypts again."""
 
 
 def whole(secret: str) -> str:
