@@ -18,6 +18,7 @@ from aerostat.services.nova.agent.compute import ComputeAgent
 from aerostat.services.nova.agent.endpoint import compute_control
 from aerostat.services.nova.drivers.base import NodeIdentity
 from aerostat.services.nova.drivers.fake import FakeDriver
+from aerostat.services.nova.drivers.image_source import HttpImageSource
 from tests.servers import database_url
 
 PASSWORD = "secret-of-the-test"
@@ -64,6 +65,8 @@ class WholeCloud:
 
     async def _start_host(self, name: str) -> None:
         driver = self.drivers[name]
+        glance = httpx.ASGITransport(app=self.plane.apps["glance"])
+        driver.images = HttpImageSource("http://glance", glance)
         compute = ComputeAgent(name, driver, compute_control.at(self.bus))
         compute.serve(self.bus)
         config = NetworkAgentConfig(state_dir=str(self.folder / name))

@@ -62,6 +62,11 @@ class FileSource:
                 raise ConnectionResetError("the process died here")
             yield data[at : at + (1 << 20)]
 
+    async def upload(self, path: str, data: AsyncIterator[bytes]) -> None:
+        with Path(path).open("wb") as file:
+            async for chunk in data:
+                file.write(chunk)
+
     async def close(self) -> None:
         pass
 

@@ -14,7 +14,9 @@ from aerostat.contracts.network import BoundPort
 from aerostat.kit.errors import BadRequest, Conflict, NotFound
 from aerostat.services.nova.drivers.base import Driver, NodeIdentity
 from aerostat.services.nova.drivers.fake import FakeDriver
+from aerostat.services.nova.drivers.fake_moves import DISK_BYTES
 from aerostat.services.nova.drivers.libvirt.cold_moves import disk_info
+from aerostat.services.nova.drivers.libvirt.inspection import qcow2_size
 from aerostat.services.nova.model.guest import GuestImage, GuestSpec, PowerState
 from aerostat.services.nova.model.moving import LiveTarget
 
@@ -71,6 +73,8 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
 
         made.image = await asyncio.to_thread(guest_image)
         made.driver = LibvirtDriver(IDENTITY, state, made.source)
+    else:
+        made.driver = FakeDriver(IDENTITY, images=made.source)
     await made.driver.open(made.watcher.sink)
     yield made
     for server_id in made.spawned:
@@ -177,6 +181,62 @@ async def test_disks_set_aside_and_taken_over(bench: Bench) -> None:
     with pytest.raises(NotFound):
         await driver.offer(guest, True)
     assert await bench.state_of(guest) is PowerState.SHUTDOWN
+
+
+@pytest.mark.parametrize("disk_format", ["qcow2", "raw"])
+async def test_snapshots_of_guests_on_and_off(bench: Bench, disk_format: str) -> None:
+    driver, guest = bench.driver, (await bench.spawn()).server_id
+    await bench.booted(guest)
+    image = bench.state / "image"
+    for state in (PowerState.RUNNING, PowerState.SHUTDOWN):
+        if state is PowerState.SHUTDOWN:
+            await driver.stop(guest, 0)
+        await driver.snapshot(guest, disk_format, str(image))
+        assert await bench.state_of(guest) is state
+        found = qcow2_size(image.read_bytes()) if disk_format == "qcow2" else image.stat().st_size
+        assert found == (FLAVOR_BYTES if bench.real else DISK_BYTES)
+    if bench.real:
+        left = {p.name for p in (bench.state / "instances" / guest).iterdir()}
+        assert left == {"disk", "disk.info", "console.log", "libvirt.xml"}
+
+
+async def test_rescue_boots_another_disk(bench: Bench) -> None:
+    driver, wanted = bench.driver, await bench.spawn()
+    guest = wanted.server_id
+    await bench.booted(guest)
+    for _ in range(2):
+        await driver.rescue(wanted)
+        assert await bench.state_of(guest) is PowerState.RUNNING
+    rescue = bench.state / "instances" / guest / "disk.rescue"
+    assert rescue.exists() is bench.real
+    for _ in range(2):
+        await driver.unrescue(guest)
+        assert await bench.state_of(guest) is PowerState.RUNNING
+    assert not rescue.exists()
+
+
+async def test_interfaces_come_and_go(bench: Bench) -> None:
+    driver, guest = bench.driver, (await bench.spawn()).server_id
+    await bench.booted(guest)
+    port = BoundPort(
+        port_id="p",
+        network_id="n",
+        network_name="net",
+        project_id="project",
+        mac="fa:16:3e:00:00:02",
+        tap=TAP,
+        bridge=BRIDGE,
+        mtu=1450,
+        vif_type="bridge",
+    )
+    async with _bridge():
+        for _ in range(2):
+            await driver.attach_interface(guest, port)
+        if bench.real:
+            assert Path(f"/sys/class/net/{TAP}/master").resolve().name == BRIDGE
+        for _ in range(2):
+            await driver.detach_interface(guest, port)
+        assert not Path(f"/sys/class/net/{TAP}").exists()
 
 
 async def test_live_migration_needs_a_running_guest(bench: Bench) -> None:

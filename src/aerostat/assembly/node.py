@@ -10,6 +10,7 @@ from aerostat.services.neutron.drivers.base import Dataplane
 from aerostat.services.nova.agent.compute import ComputeAgent
 from aerostat.services.nova.agent.endpoint import compute_control
 from aerostat.services.nova.drivers.base import Driver, NodeIdentity
+from aerostat.services.nova.drivers.image_source import HttpImageSource
 
 log = Logger("node")
 GLANCE_PORT = 9292
@@ -61,16 +62,16 @@ class Node:
     def _driver(self, host: str) -> Driver:
         s = self._settings
         who = NodeIdentity(host, host, s.node_ip)
+        images = HttpImageSource(s.url(GLANCE_PORT))
         if s.compute_driver == "fake":
             from aerostat.services.nova.drivers.fake import FakeDriver
 
-            return FakeDriver(who, journal=s.node_dir / f"fake-{host}.json")
+            return FakeDriver(who, journal=s.node_dir / f"fake-{host}.json", images=images)
         from aerostat.services.nova.drivers.exchange import ExchangeConfig
-        from aerostat.services.nova.drivers.image_source import HttpImageSource
         from aerostat.services.nova.drivers.libvirt.daemon import LiveConfig
         from aerostat.services.nova.drivers.libvirt.driver import LibvirtDriver
 
-        images, pki = HttpImageSource(s.url(GLANCE_PORT)), s.node_dir / "pki"
+        pki = s.node_dir / "pki"
         exchange = ExchangeConfig(s.node_ip, s.port(s.migration_port), pki)
         scheme = s.live_migration_scheme or ("tls" if exchange.tls else "")
         live = LiveConfig(scheme, s.live_migration_inbound_addr or s.node_ip, pki)

@@ -27,6 +27,19 @@ class ImageFacts(Struct, frozen=True):
     properties: dict[str, str] = {}
 
 
+class NewImage(Struct, frozen=True, kw_only=True):
+    """An image to make of a server's disk; its id is the caller's, so that it is made once."""
+
+    id: str
+    name: str
+    owner: str
+    disk_format: str
+    container_format: str = "bare"
+    min_disk_gb: int = 0
+    min_ram_mib: int = 0
+    properties: dict[str, str] = {}
+
+
 class Image(Protocol):
     """Images as other services use them."""
 
@@ -39,6 +52,28 @@ class Image(Protocol):
 
         The ticket opens this one image for some minutes; nothing else. Raises: NotFound.
         """
+        ...
+
+    async def create(self, *, image: NewImage) -> None:
+        """Make a private image without data; one that is there already stays as it is.
+
+        Raises: TooLarge (a quota).
+        """
+        ...
+
+    async def upload_path(self, *, image_id: str) -> str:
+        """Return a path under the image API (with a ticket) that takes the data of a new image.
+
+        The ticket serves for this one image for some minutes; nothing else. Raises: NotFound.
+        """
+        ...
+
+    async def delete(self, *, image_id: str) -> None:
+        """Delete an image that another service made; absence is fine."""
+        ...
+
+    async def named(self, *, owner: str, properties: dict[str, str]) -> list[ImageFacts]:
+        """Return a project's images with these properties, the newest first."""
         ...
 
 

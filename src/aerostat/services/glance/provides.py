@@ -1,8 +1,14 @@
 """Glance's side of contracts.image."""
 
-from aerostat.contracts.image import ImageFacts
+import contextlib
+
+from aerostat.contracts.image import ImageFacts, NewImage
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import NotFound
+from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.domain import downloads, images
 from aerostat.services.glance.domain.uploads import recover
+from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.model.listing import Viewer
 from aerostat.services.glance.runtime import Glance
 
@@ -18,26 +24,65 @@ class ImageProvider:
     async def get(self, *, image_id: str, project_id: str, is_admin: bool) -> ImageFacts:
         """Return an image that the project may use. Raises: NotFound."""
         seen = await images.seen(self._glance, Viewer(project_id, is_admin), image_id)
-        image = seen.image
-        return ImageFacts(
-            id=image.id,
-            name=image.name or "",
-            status=image.status,
-            owner=image.owner or "",
-            visibility=image.visibility,
-            disk_format=image.disk_format or "",
-            container_format=image.container_format or "",
-            size_bytes=image.size or 0,
-            virtual_size_bytes=image.virtual_size,
-            min_disk_gb=image.min_disk,
-            min_ram_mib=image.min_ram,
-            checksum=image.checksum,
-            hash_algo=image.hash_algo,
-            hash_value=image.hash_value,
-            properties=image.properties,
-        )
+        return _facts(seen.image)
 
     async def download_path(self, *, image_id: str) -> str:
         """Return a path with a ticket that serves the data. Raises: NotFound."""
         ticket = await downloads.ticket(self._glance, image_id)
         return f"/v2/images/{image_id}/file?ticket={ticket}"
+
+    async def create(self, *, image: NewImage) -> None:
+        """Make a private image without data; one that is there already stays as it is."""
+        made = Image(
+            id=image.id,
+            name=image.name,
+            visibility="private",
+            owner=image.owner,
+            disk_format=image.disk_format,
+            container_format=image.container_format,
+            min_disk=image.min_disk_gb,
+            min_ram=image.min_ram_mib,
+            properties=image.properties,
+        )
+        if await self._glance.db.read(rows.find, image.id) is None:
+            await images.create(self._glance, made)
+
+    async def upload_path(self, *, image_id: str) -> str:
+        """Return a path with a ticket that takes the data. Raises: NotFound."""
+        ticket = await downloads.upload_ticket(self._glance, image_id)
+        return f"/v2/images/{image_id}/file?ticket={ticket}"
+
+    async def delete(self, *, image_id: str) -> None:
+        """Delete an image; absence is fine."""
+        with contextlib.suppress(NotFound):
+            await images.delete(self._glance, image_id)
+
+    async def named(self, *, owner: str, properties: dict[str, str]) -> list[ImageFacts]:
+        """Return a project's images with these properties, the newest first."""
+
+        def read(tx: Tx) -> list[Image]:
+            return rows.owned(tx, owner)
+
+        found = await self._glance.db.read(read)
+        wanted = properties.items()
+        return [_facts(i) for i in found if wanted <= i.properties.items()]
+
+
+def _facts(image: Image) -> ImageFacts:
+    return ImageFacts(
+        id=image.id,
+        name=image.name or "",
+        status=image.status,
+        owner=image.owner or "",
+        visibility=image.visibility,
+        disk_format=image.disk_format or "",
+        container_format=image.container_format or "",
+        size_bytes=image.size or 0,
+        virtual_size_bytes=image.virtual_size,
+        min_disk_gb=image.min_disk,
+        min_ram_mib=image.min_ram,
+        checksum=image.checksum,
+        hash_algo=image.hash_algo,
+        hash_value=image.hash_value,
+        properties=image.properties,
+    )

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 KEY_BYTES = 32
+UPLOAD = "upload:"
+"""Before an image's id: the ticket is for giving it its data, not for reading it."""
 
 
 class Tickets:

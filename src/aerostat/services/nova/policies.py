@@ -57,6 +57,15 @@ SERVER_MIGRATIONS = {
     "force_complete": _rule("servers:migrations:force_complete", MANAGER),
     "delete": _rule("servers:migrations:delete", MANAGER),
 }
+SERVERS_CREATE_IMAGE = _rule("servers:create_image", MEMBER)
+CREATE_BACKUP = _rule("os-create-backup", MEMBER)
+SHELVE = _rule("os-shelve:shelve", MEMBER)
+UNSHELVE = _rule("os-shelve:unshelve", MEMBER)
+UNSHELVE_TO_HOST = _rule("os-shelve:unshelve_to_host", ADMINS)
+SHELVE_OFFLOAD = _rule("os-shelve:shelve_offload", ADMINS)
+RESCUE = _rule("os-rescue", MEMBER)
+UNRESCUE = _rule("os-unrescue", MEMBER)
+INJECT_NETWORK = _rule("os-admin-actions:inject_network_info", ADMINS)
 EVACUATE = _rule("os-evacuate", ADMINS)
 PAUSE = _rule("os-pause-server:pause", MEMBER)
 UNPAUSE = _rule("os-pause-server:unpause", MEMBER)
@@ -78,7 +87,10 @@ TAGS = {
     for verb in ("index", "show", "update", "update_all", "delete", "delete_all")
 }
 IPS = {verb: _rule(f"ips:{verb}", READER) for verb in ("index", "show")}
-INTERFACES = {verb: _rule(f"os-attach-interfaces:{verb}", READER) for verb in ("list", "show")}
+INTERFACES = {
+    verb: _rule(f"os-attach-interfaces:{verb}", READER if verb in ("list", "show") else MEMBER)
+    for verb in ("list", "show", "create", "delete")
+}
 SECURITY_GROUPS = _rule("os-security-groups:list", READER)
 SECURITY_GROUP_ADD = _rule("os-security-groups:add", MEMBER)
 SECURITY_GROUP_REMOVE = _rule("os-security-groups:remove", MEMBER)

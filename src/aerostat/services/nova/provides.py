@@ -2,12 +2,14 @@
 
 from aerostat.contracts.compute import MetadataReply
 from aerostat.contracts.placement import InventoryFacts
+from aerostat.kit.context import system_context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound
+from aerostat.kit.ids import request_id
 from aerostat.kit.log import Logger
 from aerostat.services.nova.db import hosts
 from aerostat.services.nova.db import servers as rows
-from aerostat.services.nova.domain import live, metadata
+from aerostat.services.nova.domain import live, metadata, snapshots
 from aerostat.services.nova.model.guest import GuestState, HostFacts, PowerState
 from aerostat.services.nova.model.server import STATE_OF_POWER, Server, VmState
 from aerostat.services.nova.runtime import Nova
@@ -96,6 +98,7 @@ class Conductor:
         def write(tx: Tx) -> None:
             hosts.seen(tx, host, "nova-compute", nova.ids(), nova.clock.now())
             live.confirm_overdue(tx, nova, host)
+            snapshots.offload_overdue(tx, nova, system_context(request_id()), host)
 
         await nova.db.write(write)
 

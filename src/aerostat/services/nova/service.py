@@ -12,6 +12,7 @@ from aerostat.services.nova.api import (
     aggregates,
     flavors,
     hosts,
+    interfaces,
     keypairs,
     migrations,
     os_hosts,
@@ -28,11 +29,15 @@ from aerostat.services.nova.sagas import (
     server_create,
     server_delete,
     server_evacuate,
+    server_interfaces,
     server_live_migrate,
     server_power,
     server_rebuild,
+    server_rescue,
     server_resize,
     server_revert_resize,
+    server_shelve,
+    server_snapshot,
 )
 from aerostat.services.nova.versions import VERSIONS
 
@@ -41,6 +46,7 @@ NOUNS = (
     servers.routes,
     server_actions.routes,
     server_parts.routes,
+    interfaces.routes,
     flavors.routes,
     keypairs.routes,
     migrations.routes,
@@ -72,6 +78,15 @@ SAGAS: list[Saga[Any]] = [
     server_live_migrate.saga,
     server_evacuate.saga,
     evacuated_cleanup.saga,
+    server_snapshot.saga,
+    server_snapshot.backup,
+    server_rescue.rescue,
+    server_rescue.unrescue,
+    server_shelve.shelve,
+    server_shelve.offload,
+    server_shelve.unshelve,
+    server_interfaces.attach,
+    server_interfaces.detach,
     *server_power.SAGAS.values(),
 ]
 

@@ -249,6 +249,12 @@ CHANGES = [
         M,
         response=without("migrations", "migration", "user_id", "project_id"),
     ),
+    _change(
+        "2.70",
+        "Tags of interfaces",
+        "interface",
+        response=without("interfaceAttachments", "interfaceAttachment", "tag"),
+    ),
     _change("2.26", "Tags", S, response=_no_server_fields("tags")),
     _change(
         "2.28",

@@ -25,13 +25,16 @@ def check_media(req: Request[Any]) -> None:
         raise UnsupportedMediaType(f"Content-Type must be {OCTETS}, not {media or 'missing'}")
 
 
-@routes.put(URL, policy=None, status=204, stream=True)
+@routes.put(URL, policy=None, status=204, stream=True, public=True)
 async def upload(glance: Glance, req: Request[None]) -> None:
-    """Upload the data of an image."""
+    """Upload the data of an image, with a token or with a ticket for just this image."""
+    image_id, ticket = req.path["image_id"], req.query.get("ticket")
+    if ticket is None or not downloads.may_upload(glance, image_id, ticket):
+        req.ctx = await req.identify()
+        image_id = (await permitted(glance, req, policies.UPLOAD)).image.id
     check_media(req)
     check_length(glance, req)
-    found = await permitted(glance, req, policies.UPLOAD)
-    await uploads.upload(glance, found.image.id, req.chunks())
+    await uploads.upload(glance, image_id, req.chunks())
 
 
 def check_length(glance: Glance, req: Request[Any]) -> None:

@@ -84,6 +84,12 @@ def in_status(tx: Tx, *statuses: str) -> list[Image]:
     return [_image(row) for row in tx.all(_SELECT.where(C.status.in_(statuses)))]
 
 
+def owned(tx: Tx, owner: str) -> list[Image]:
+    """Return a project's images, the newest first."""
+    stmt = _SELECT.where(C.owner == owner).order_by(C.created_at.desc(), C.id.desc())
+    return [_image(row) for row in tx.all(stmt)]
+
+
 def _values(image: Image) -> dict[str, Any]:
     return {name: getattr(image, name) for name in Image.__struct_fields__}
 

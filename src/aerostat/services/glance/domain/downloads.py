@@ -6,6 +6,7 @@ from aerostat.kit.errors import NotFound
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.runtime import Glance
+from aerostat.services.glance.tickets import UPLOAD
 
 
 async def ticket(glance: Glance, image_id: str) -> str:
@@ -22,6 +23,18 @@ async def by_ticket(glance: Glance, image_id: str, given: str) -> Image | None:
     if not glance.tickets.opens(given, image_id, glance.clock.now()):
         return None
     return await glance.db.read(rows.get, image_id)
+
+
+async def upload_ticket(glance: Glance, image_id: str) -> str:
+    """Return a ticket for giving an image its data. Raises: NotFound."""
+    await glance.db.read(rows.get, image_id)
+    expires_at = int(glance.clock.now()) + glance.config.ticket_lifetime_s
+    return glance.tickets.issue(UPLOAD + image_id, expires_at)
+
+
+def may_upload(glance: Glance, image_id: str, given: str) -> bool:
+    """Tell whether `given` is a ticket for giving the image its data."""
+    return glance.tickets.opens(given, UPLOAD + image_id, glance.clock.now())
 
 
 async def data(glance: Glance, image: Image, start: int, length: int) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from aerostat.contracts.network import BoundPort
 from aerostat.kit.bus.endpoint import Bus
 from aerostat.kit.errors import Fault
 from aerostat.kit.log import Logger
@@ -108,6 +109,26 @@ class ComputeAgent:
     async def resume(self, *, server_id: str) -> None:
         async with self._locks.hold(server_id):
             await self._driver.resume(server_id)
+
+    async def snapshot(self, *, server_id: str, disk_format: str, path: str) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.snapshot(server_id, disk_format, path)
+
+    async def rescue(self, *, spec: GuestSpec) -> None:
+        async with self._locks.hold(spec.server_id):
+            await self._driver.rescue(spec)
+
+    async def unrescue(self, *, server_id: str) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.unrescue(server_id)
+
+    async def attach_interface(self, *, server_id: str, port: BoundPort) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.attach_interface(server_id, port)
+
+    async def detach_interface(self, *, server_id: str, port: BoundPort) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.detach_interface(server_id, port)
 
     async def console_output(self, *, server_id: str, lines: int | None) -> str:
         return await self._driver.console_output(server_id, lines)

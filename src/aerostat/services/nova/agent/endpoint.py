@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from aerostat.contracts.network import BoundPort
 from aerostat.kit.bus.endpoint import Endpoint
 from aerostat.services.nova.model.guest import (
     GuestSpec,
@@ -53,6 +54,29 @@ class ComputeHost(Protocol):
         ...
 
     async def vnc(self, *, server_id: str) -> VncAddress: ...
+
+    async def snapshot(self, *, server_id: str, disk_format: str, path: str) -> None:
+        """Upload the root disk as it is at one moment; the guest goes on.
+
+        `path` is under the image API and holds a ticket. Raises: Conflict (the image has data).
+        """
+        ...
+
+    async def rescue(self, *, spec: GuestSpec) -> None:
+        """Boot the guest from the image of `spec`, its own root disk as the second one."""
+        ...
+
+    async def unrescue(self, *, server_id: str) -> None:
+        """Boot the guest from its own disk again; one that does already is only started."""
+        ...
+
+    async def attach_interface(self, *, server_id: str, port: BoundPort) -> None:
+        """Plug a port into the guest, running or not; plugging twice is fine."""
+        ...
+
+    async def detach_interface(self, *, server_id: str, port: BoundPort) -> None:
+        """Unplug a port from the guest; one that is not plugged is fine."""
+        ...
 
     async def guests(self) -> list[GuestState]:
         """Return every guest that the host has, running or not."""

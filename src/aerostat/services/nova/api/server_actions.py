@@ -7,7 +7,7 @@ from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.nova import policies
-from aerostat.services.nova.api import moving
+from aerostat.services.nova.api import keeping, moving
 from aerostat.services.nova.api.rebuilding import rebuild
 from aerostat.services.nova.domain import actions, consoles, parts, servers
 from aerostat.services.nova.model.server import Server, VmState
@@ -123,6 +123,14 @@ ACTIONS: dict[str, tuple[Rule, Act]] = {
     "migrate": (policies.MIGRATE, moving.migrate),
     "os-migrateLive": (policies.MIGRATE_LIVE, moving.migrate_live),
     "evacuate": (policies.EVACUATE, moving.evacuate),
+    "createImage": (policies.SERVERS_CREATE_IMAGE, keeping.create_image),
+    "createBackup": (policies.CREATE_BACKUP, keeping.create_backup),
+    "shelve": (policies.SHELVE, keeping.shelve),
+    "unshelve": (policies.UNSHELVE, keeping.unshelve),
+    "shelveOffload": (policies.SHELVE_OFFLOAD, keeping.shelve_offload),
+    "rescue": (policies.RESCUE, keeping.rescue),
+    "unrescue": (policies.UNRESCUE, keeping.unrescue),
+    "injectNetworkInfo": (policies.INJECT_NETWORK, keeping.inject_network_info),
     "addSecurityGroup": (policies.SECURITY_GROUP_ADD, _add_security_group),
     "removeSecurityGroup": (policies.SECURITY_GROUP_REMOVE, _remove_security_group),
     "os-getConsoleOutput": (policies.CONSOLE_OUTPUT, _console_output),

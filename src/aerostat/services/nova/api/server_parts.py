@@ -154,24 +154,6 @@ async def ips_of_network(nova: Nova, req: Request[None]) -> dict[str, Any]:
     return {name: found[name]}
 
 
-@routes.get(URL + "/os-interface", policy=None)
-async def interfaces(nova: Nova, req: Request[None]) -> dict[str, Any]:
-    """List the ports of a server."""
-    server = await _server(nova, req, policies.INTERFACES["list"])
-    ports = await nova.network.ports(server_id=server.uuid)
-    return {"interfaceAttachments": [parts.interface(p) for p in ports]}
-
-
-@routes.get(URL + "/os-interface/{port_id}", policy=None)
-async def interface(nova: Nova, req: Request[None]) -> dict[str, Any]:
-    """Show a port of a server."""
-    server = await _server(nova, req, policies.INTERFACES["show"])
-    for port in await nova.network.ports(server_id=server.uuid):
-        if port.port_id == req.path["port_id"]:
-            return {"interfaceAttachment": parts.interface(port)}
-    raise NotFound(f"Port {req.path['port_id']} is not attached to {server.uuid}")
-
-
 @routes.get(URL + "/os-server-password", policy=None)
 async def password(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """Show the password that the guest sent, encrypted; guests send none here yet."""

@@ -72,7 +72,7 @@ def interface(port: BoundPort) -> dict[str, Any]:
         "port_id": port.port_id,
         "net_id": port.network_id,
         "mac_addr": port.mac,
-        "port_state": "ACTIVE",
+        "port_state": port.status,
         "fixed_ips": [{"ip_address": a.address, "subnet_id": a.subnet_id} for a in port.addresses],
         "tag": port.tag,
     }

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from aerostat.contracts.network import BoundPort
 from aerostat.services.nova.model.guest import (
     GuestSpec,
     GuestState,
@@ -112,6 +113,18 @@ class Driver(MovingDriver, Protocol):
     async def suspend(self, server_id: str) -> None: ...
 
     async def resume(self, server_id: str) -> None: ...
+
+    async def snapshot(self, server_id: str, disk_format: str, path: str) -> None:
+        """Upload the root disk as it is at one moment, to `path` of the image API."""
+        ...
+
+    async def rescue(self, spec: GuestSpec) -> None: ...
+
+    async def unrescue(self, server_id: str) -> None: ...
+
+    async def attach_interface(self, server_id: str, port: BoundPort) -> None: ...
+
+    async def detach_interface(self, server_id: str, port: BoundPort) -> None: ...
 
     async def console_output(self, server_id: str, lines: int | None) -> str: ...
 

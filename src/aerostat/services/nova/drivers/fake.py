@@ -1,15 +1,18 @@
 """A hypervisor without guests: as quick as a dict, for tests, for scale and for benchmarks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from aerostat.kit.errors import Conflict, NotFound
+from aerostat.contracts.network import BoundPort
+from aerostat.kit.errors import Conflict, NotFound, Unavailable
 from aerostat.services.nova.drivers.base import LifecycleSink, NodeIdentity
-from aerostat.services.nova.drivers.fake_moves import FakeMoves
+from aerostat.services.nova.drivers.fake_moves import DISK_BYTES, FakeMoves
+from aerostat.services.nova.drivers.image_source import ImageSource
+from aerostat.services.nova.drivers.qcow2 import empty_qcow2
 from aerostat.services.nova.drivers.uptime import booted_at
 from aerostat.services.nova.model.guest import (
     GuestSpec,
@@ -53,6 +56,7 @@ class FakeDriver(FakeMoves):
         journal: Path | None = None,
         spawn_s: float = 0.0,
         before: Hook | None = None,
+        images: ImageSource | None = None,
     ) -> None:
         super().__init__()
         self._identity, self._inventory = identity, inventory or FakeInventory()
@@ -61,7 +65,9 @@ class FakeDriver(FakeMoves):
         self._consoles: dict[str, list[str]] = {}
         self.states: dict[str, PowerState] = {}
         self.specs: dict[str, GuestSpec] = {}
+        self.ports: dict[str, set[str]] = {}
         self.before = before
+        self.images = images
 
     async def open(self, sink: LifecycleSink) -> None:
         self._sink = sink
@@ -139,6 +145,38 @@ class FakeDriver(FakeMoves):
     async def resume(self, server_id: str) -> None:
         await self._enter("resume", server_id)
         self._turn(server_id, PowerState.SUSPENDED, PowerState.RUNNING)
+
+    async def snapshot(self, server_id: str, disk_format: str, path: str) -> None:
+        await self._enter("snapshot", server_id)
+        self._state(server_id)
+        if self.images is None:
+            raise Unavailable("The fake host was given no image API.")
+        data = empty_qcow2(DISK_BYTES) if disk_format == "qcow2" else bytes(DISK_BYTES)
+
+        async def once() -> AsyncIterator[bytes]:
+            yield data
+
+        await self.images.upload(path, once())
+
+    async def rescue(self, spec: GuestSpec) -> None:
+        await self._enter("rescue", spec.server_id)
+        self._state(spec.server_id)
+        self._boot(spec.server_id)
+
+    async def unrescue(self, server_id: str) -> None:
+        await self._enter("unrescue", server_id)
+        self._state(server_id)
+        self._boot(server_id)
+
+    async def attach_interface(self, server_id: str, port: BoundPort) -> None:
+        await self._enter("attach_interface", server_id)
+        self._state(server_id)
+        self.ports.setdefault(server_id, set()).add(port.port_id)
+
+    async def detach_interface(self, server_id: str, port: BoundPort) -> None:
+        await self._enter("detach_interface", server_id)
+        self._state(server_id)
+        self.ports.get(server_id, set()).discard(port.port_id)
 
     async def console_output(self, server_id: str, lines: int | None) -> str:
         self._state(server_id)

@@ -10,6 +10,7 @@ from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.migration import MigrationStatus
 from aerostat.services.nova.model.server import VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas import server_shelve
 from aerostat.services.nova.sagas.failing import fail
 from aerostat.services.nova.sagas.server_create import host_of
 
@@ -44,6 +45,12 @@ def _hosts(tx: Tx, p: Params) -> list[str]:
 async def release_ports(nova: Nova, run: Run[Params]) -> None:
     """Delete the ports that were made, let go of those that were given."""
     await nova.network.release_ports(server_id=run.p.server_id)
+
+
+@saga.step
+async def drop_snapshot(nova: Nova, run: Run[Params]) -> None:
+    """Delete what a shelved server was kept in; absence is fine."""
+    await server_shelve.drop_snapshot(nova, run.p.server_id)
 
 
 @saga.step

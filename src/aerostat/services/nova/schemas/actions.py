@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from aerostat.kit.http.schema import Body, since, until
+from aerostat.services.nova.schemas.servers import Metadata, Name, Tag
 
 HostName = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -40,3 +41,58 @@ class Evacuate(Body):
         name="onSharedStorage", default=None
     )
     force: Annotated[bool | str, since("2.29"), until("2.67")] = False
+
+
+class CreateImage(Body):
+    """createImage."""
+
+    name: Name
+    metadata: Metadata = {}
+
+
+class CreateBackup(Body):
+    """createBackup."""
+
+    name: Name
+    backup_type: str
+    rotation: int | str
+    metadata: Metadata = {}
+
+
+class Rescue(Body):
+    """rescue."""
+
+    admin_pass: str | None = field(name="adminPass", default=None)
+    image: str | None = field(name="rescue_image_ref", default=None)
+
+
+class Unshelve(Body):
+    """unshelve."""
+
+    zone: Annotated[str | UnsetType | None, since("2.77")] = field(
+        name="availability_zone", default=UNSET
+    )
+    host: Annotated[HostName | None, since("2.91")] = None
+
+
+class FixedIp(Body):
+    """An address of an interface to attach."""
+
+    ip_address: str
+
+
+class InterfaceAttachment(Body):
+    """What POST /servers/{id}/os-interface plugs."""
+
+    net_id: str | None = None
+    port_id: str | None = None
+    fixed_ips: Annotated[list[FixedIp], Meta(min_length=1, max_length=1)] | None = None
+    tag: Annotated[Tag | None, since("2.49")] = None
+
+
+class InterfaceBody(Body):
+    """The whole body of POST /servers/{id}/os-interface."""
+
+    attachment: InterfaceAttachment = field(
+        name="interfaceAttachment", default_factory=InterfaceAttachment
+    )

@@ -127,10 +127,10 @@ def _place(tree: Path, name: str, data: bytes) -> None:
     target.write_bytes(data)
 
 
-async def room(*argv: str) -> None:
+async def room(*argv: str, timeout_s: float = 120.0) -> None:
     """Run a program that needs room on the disk. Raises: NoValidHost, CommandFailed."""
     try:
-        await run(*argv)
+        await run(*argv, timeout_s=timeout_s)
     except CommandFailed as why:
         if "No space left" in why.stderr:
             raise NoValidHost("No room for the disks on the host.", code="no_room") from why

@@ -54,7 +54,7 @@ def domain_xml(
     _text(devices, "emulator", host.emulator)
     _disks(devices, spec, guest, host)
     for port in spec.ports:
-        _nic(devices, port, spec)
+        devices.append(nic(port, spec.image_properties.get("hw_vif_model", "virtio")))
     _console(devices, paths)
     _screen(devices, host, spec)
     _extras(devices)
@@ -160,14 +160,16 @@ def _disk(devices: Element, disk: Disk, bus: str, target: str, host: HostChoice)
     return element
 
 
-def _nic(devices: Element, port: BoundPort, spec: GuestSpec) -> None:
-    nic = SubElement(devices, "interface", type="bridge")
-    SubElement(nic, "mac", address=port.mac)
-    SubElement(nic, "source", bridge=port.bridge)
-    SubElement(nic, "target", dev=port.tap)
-    SubElement(nic, "model", type=spec.image_properties.get("hw_vif_model", "virtio"))
-    SubElement(nic, "mtu", size=str(port.mtu))
-    SubElement(nic, "rom", enabled="no")
+def nic(port: BoundPort, model: str) -> Element:
+    """Return a port as the guest's interface."""
+    found = Element("interface", type="bridge")
+    SubElement(found, "mac", address=port.mac)
+    SubElement(found, "source", bridge=port.bridge)
+    SubElement(found, "target", dev=port.tap)
+    SubElement(found, "model", type=model)
+    SubElement(found, "mtu", size=str(port.mtu))
+    SubElement(found, "rom", enabled="no")
+    return found
 
 
 def _console(devices: Element, paths: InstancePaths) -> None:

@@ -17,6 +17,7 @@ from aerostat.services.nova.drivers.libvirt.console import tail
 from aerostat.services.nova.drivers.libvirt.daemon import LiveConfig
 from aerostat.services.nova.drivers.libvirt.disks import prepare
 from aerostat.services.nova.drivers.libvirt.domain_xml import HostChoice, domain_xml
+from aerostat.services.nova.drivers.libvirt.extras import Extras
 from aerostat.services.nova.drivers.libvirt.files import remove_tree
 from aerostat.services.nova.drivers.libvirt.host_facts import host_facts
 from aerostat.services.nova.drivers.libvirt.image_cache import ImageCache
@@ -39,7 +40,7 @@ BUTTON_AGAIN_S = 5.0
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.SUSPENDED})
 
 
-class LibvirtDriver(LiveMoves):
+class LibvirtDriver(LiveMoves, Extras):
     """A hypervisor of QEMU guests. `state_dir` and its parents must be open to others (o+x)."""
 
     def __init__(

@@ -35,6 +35,11 @@ class InstancePaths(Struct, frozen=True):
         return self.root / "disk.config"
 
     @property
+    def rescue(self) -> Path:
+        """The root disk of the rescue system, there as long as the server is rescued."""
+        return self.root / "disk.rescue"
+
+    @property
     def console_log(self) -> Path:
         return self.root / "console.log"
 
