@@ -63,9 +63,7 @@ class FileSource:
             yield data[at : at + (1 << 20)]
 
     async def upload(self, path: str, data: AsyncIterator[bytes]) -> None:
-        with Path(path).open("wb") as file:
-            async for chunk in data:
-                file.write(chunk)
+        Path(path).write_bytes(b"".join([chunk async for chunk in data]))
 
     async def close(self) -> None:
         pass
