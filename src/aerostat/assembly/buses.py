@@ -16,6 +16,10 @@ NODE_USER = "node-"
 class OpenBus(Bus, Protocol):
     """A bus that this process is on."""
 
+    async def probe(self) -> None:
+        """Raises: Unavailable (this process reaches nobody)."""
+        ...
+
     async def close(self) -> None: ...
 
 

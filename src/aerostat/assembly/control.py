@@ -10,12 +10,16 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from aerostat.assembly.buses import connect, make_bus
 from aerostat.assembly.gateway import Gateway
+from aerostat.assembly.inspection import Probe
 from aerostat.assembly.roles import CONTROL, Roles
 from aerostat.assembly.services import MANIFESTS, NOVNC_PORT, Plane, World, build
 from aerostat.assembly.settings import Settings
 from aerostat.kit.clock import SystemClock
+from aerostat.kit.db.engine import Tx
 from aerostat.kit.db.open import open_database
 from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.serve import HttpServer, Tls
@@ -40,6 +44,13 @@ class Control:
         self._servers: list[HttpServer] = []
         self._proxy: NovncProxy | None = None
         self._tasks: list[Presence | Rescheduler | Leftovers] = []
+
+    def parts(self) -> dict[str, Probe]:
+        """Return what tells whether the parts of this process are well."""
+        return {"database": self._probe_database, "bus": self.bus.probe}
+
+    async def _probe_database(self) -> None:
+        await self.db.read(_one)
 
     async def start(self) -> None:
         """Build everything, serve it, and go on with what was unfinished."""
@@ -94,6 +105,10 @@ class Control:
             await self.plane.nova.sagas.close()
         await self.bus.close()
         await self.db.close()
+
+
+def _one(tx: Tx) -> None:
+    tx.scalar(select(1))
 
 
 def admin_password(folder: Path) -> str:

@@ -313,3 +313,45 @@ class RabbitMq(Server):
             capture_output=True,
             check=False,
         )
+
+
+class HaProxy(Server):
+    """An HAProxy that shares each port among copies of an API, without stickiness."""
+
+    user, package = "haproxy", "haproxy"
+    program = Path("/usr/sbin/haproxy")
+
+    def __init__(self, folder: Path, ports: dict[int, list[int]]) -> None:
+        super().__init__(folder, min(ports))
+        self._ports = ports
+
+    def initialise(self) -> None:
+        lines = [
+            "global",
+            "  maxconn 4000",
+            "defaults",
+            "  mode http",
+            "  timeout connect 1s",
+            "  timeout client 75s",
+            "  timeout server 75s",
+            "  retries 3",
+            # A request that no copy has begun to answer goes to another one.
+            "  option redispatch 1",
+            "  retry-on conn-failure empty-response response-timeout 503",
+            "  option httpchk GET /",
+            "  default-server inter 300ms fall 1 rise 1 on-marked-down shutdown-sessions",
+        ]
+        for port, copies in self._ports.items():
+            lines += [f"listen api{port}", f"  bind 127.0.0.1:{port}", "  balance roundrobin"]
+            lines += [f"  server s{copy} 127.0.0.1:{copy} check" for copy in copies]
+        (self.folder / "haproxy.cfg").write_text("\n".join(lines) + "\n")
+
+    def command(self) -> list[str]:
+        return [str(self.program), "-db", "-f", str(self.folder / "haproxy.cfg")]
+
+    def answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True

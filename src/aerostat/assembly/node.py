@@ -1,6 +1,7 @@
 """The `node` process: compute, L2, DHCP, L3 and metadata agents of a host; root, no database."""
 
 from aerostat.assembly.buses import connect, make_bus
+from aerostat.assembly.inspection import Probe
 from aerostat.assembly.roles import NETWORK, NODE, Roles
 from aerostat.assembly.settings import Settings
 from aerostat.kit.log import Logger
@@ -24,6 +25,10 @@ class Node:
         self.bus = make_bus(settings)
         self._compute: list[ComputeAgent] = []
         self._network: list[NetworkAgent] = []
+
+    def parts(self) -> dict[str, Probe]:
+        """Return what tells whether the parts of this process are well."""
+        return {"bus": self.bus.probe}
 
     async def start(self) -> None:
         """Connect, announce the hosts, and take up what they were doing."""

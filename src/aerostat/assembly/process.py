@@ -7,13 +7,18 @@ from typing import Protocol
 
 import uvloop
 
+from aerostat.assembly.inspection import Inspection, Probe
 from aerostat.assembly.roles import CONTROL, NODE, Roles
 from aerostat.assembly.settings import Settings
 from aerostat.kit import log
+from aerostat.kit.http.serve import HttpServer
+from aerostat.kit.metrics import Metrics
 
 
 class Role(Protocol):
-    """Something that a process runs."""
+    """Something that a process runs; `parts` tell whether what it needs is well."""
+
+    def parts(self) -> dict[str, Probe]: ...
 
     async def start(self) -> None: ...
 
@@ -37,8 +42,10 @@ def make(roles: Roles, settings: Settings) -> list[Role]:
 def run(roles: Roles, settings: Settings) -> None:
     """Run roles in this process until SIGTERM or SIGINT."""
     log.setup(settings.log_level)
+    metrics = Metrics()
+    log.observers.append(metrics.observe)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(make(roles, settings)))
+        runner.run(_run(make(roles, settings), settings, metrics))
 
 
 GC_THRESHOLDS = (100_000, 20, 50)
@@ -52,7 +59,15 @@ def _settle_garbage() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-async def _run(roles: list[Role]) -> None:
+def _inspection(roles: list[Role], settings: Settings, metrics: Metrics) -> list[HttpServer]:
+    if not settings.metrics_port:
+        return []
+    parts = {name: probe for role in roles for name, probe in role.parts().items()}
+    port = settings.own_port(settings.metrics_port) + (0 if "database" in parts else 1)
+    return [HttpServer(Inspection(metrics, parts), settings.metrics_listen, port)]
+
+
+async def _run(roles: list[Role], settings: Settings, metrics: Metrics) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -63,8 +78,13 @@ async def _run(roles: list[Role]) -> None:
         starting.cancel()
         return
     await starting
+    inspection = _inspection(roles, settings, metrics)
+    for server in inspection:
+        await server.start()
     _settle_garbage()
     await stopping
+    for server in inspection:
+        await server.stop()
     for role in reversed(roles):
         await role.stop()
 

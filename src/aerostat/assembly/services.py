@@ -32,6 +32,7 @@ from aerostat.services.keystone.domain.bootstrap import bootstrap
 from aerostat.services.neutron import provides as neutron_provides
 from aerostat.services.neutron import service as neutron_service
 from aerostat.services.neutron.agent.endpoint import network_control
+from aerostat.services.neutron.config import NeutronConfig
 from aerostat.services.neutron.domain.control import Control
 from aerostat.services.neutron.runtime import NeutronService
 from aerostat.services.nova import provides as nova_provides
@@ -119,7 +120,7 @@ async def prepare_schemas(db: Database) -> None:
         if not db.shared:
             await upgrade(db, manifest.name, manifest.migrations)
         elif await behind(db, manifest.name, manifest.migrations):
-            raise Unavailable(f"The tables of {manifest.name} are behind: aerostat db migrate")
+            raise Unavailable(f"The tables of {manifest.name} are behind: ./aerostat db migrate")
 
 
 def catalog(settings: Settings) -> list[CatalogService]:
@@ -166,6 +167,7 @@ def _neutron(world: World) -> NeutronService:
         db=world.db,
         clock=world.clock,
         bus=world.bus,
+        config=options(world.settings.neutron, NeutronConfig, "neutron"),
         new_id=world.ids,
     )
     network.serve(world.bus, neutron_provides.NetworkProvider(service))
@@ -174,9 +176,8 @@ def _neutron(world: World) -> NeutronService:
 
 
 def _nova(world: World, roles: Roles) -> Nova:
-    config = NovaConfig(
-        novncproxy_base_url=world.settings.url(NOVNC_PORT, "/vnc_auto.html"),
-    )
+    base_url = {"novncproxy_base_url": world.settings.url(NOVNC_PORT, "/vnc_auto.html")}
+    config = options({**base_url, **world.settings.nova}, NovaConfig, "nova")
     sagas: Engine[Nova] = Engine(
         world.db, nova_sagas, nova_service.SAGAS, world.clock, world.ids, bus=world.bus
     )

@@ -104,6 +104,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keystone: dict[str, Any] = {}
     """The table [keystone] of aerostat.toml: options of KeystoneConfig by their names."""
 
+    nova: dict[str, Any] = {}
+    """The table [nova] of aerostat.toml: options of NovaConfig by their names."""
+
+    neutron: dict[str, Any] = {}
+    """The table [neutron] of aerostat.toml: options of NeutronConfig by their names."""
+
+    metrics_listen: str = "127.0.0.1"
+    """The address of /healthz and /metrics, without authentication."""
+
+    metrics_port: int = 8790
+    """The port of /healthz and /metrics; a process without APIs uses the next one. 0: none."""
+
     log_level: str = "INFO"
     """DEBUG shows every request."""
 

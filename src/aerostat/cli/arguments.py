@@ -3,6 +3,10 @@
 import argparse
 from pathlib import Path
 
+from aerostat.assembly.roles import CONTROL, GROUPS, NODE
+
+ROLE_NAMES = (*GROUPS, *CONTROL, *NODE)
+
 # command -> (module below aerostat.cli, what it does, whether it knows --json)
 COMMANDS = {
     "up": ("up", "start the cloud (or find it running) and wait until it is healthy", True),
@@ -14,6 +18,9 @@ COMMANDS = {
     "doctor": ("doctor", "check this machine; --audit compares the cloud's books with it", True),
     "lab": ("lab", "several hosts on this machine: lab up N | exec HOST CMD | down", False),
     "run": ("foreground", "run roles in the foreground, e.g. `run control`", False),
+    "db": ("database", "bring the tables of a database server to this release", False),
+    "trace": ("trace", "show one operation, by its request id, through all processes", True),
+    "config": ("configuration", "check the settings, and what they point at", True),
     "reset": ("reset", "stop everything, guests too, and remove all state", False),
     "keystone": ("keystone", "rotate the keys of the identity service", False),
     "sim": ("sim", "simulate whole clouds from seeds, with faults, and check what is left", True),
@@ -78,7 +85,6 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
         choices=["token-rotate", "receipt-rotate", "credential-rotate", "credential-migrate"],
         help="which keys to rotate, or to seal all credentials with the present key",
     )
-    commands["run"].add_argument("roles", metavar="ROLE,...", help="control, node, or both")
     sim = commands["sim"]
     sim.add_argument("--seeds", type=int, default=100, help="how many seeds to run (100)")
     sim.add_argument("--first", type=int, default=1, help="the first of them (1)")
@@ -86,6 +92,17 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
     sim.add_argument("--trace", action="store_true", help="print all that happens")
     sim.add_argument("--jobs", type=int, default=1, help="processes that share the seeds (1)")
     _lab(commands["lab"])
+    commands["run"].add_argument("roles", metavar="ROLE,...", help=", ".join(ROLE_NAMES))
+    commands["trace"].add_argument("request_id", help="the x-openstack-request-id of an answer")
+    commands["trace"].add_argument("--log", action="append", help="a log file (default: all here)")
+    commands["config"].add_argument("action", choices=["check"])
+    database = commands["db"]
+    database.add_argument("action", choices=["migrate", "version"])
+    database.add_argument(
+        "--contract",
+        action="store_true",
+        help="also take away what only the release before needed, once none of it runs",
+    )
     commands["reset"].add_argument("--yes", action="store_true", help="do not ask")
 
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,6 +17,12 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "'***'"
+
+
+Observer = Callable[..., None]
+"""Told each event (its name, its fields, `trouble`: a warning or worse), shown or not."""
+
+observers: list[Observer] = []
 
 
 class Logger:
@@ -39,6 +46,8 @@ class Logger:
     def _emit(
         self, level: int, event: str, fields: dict[str, Any], why: BaseException | None = None
     ) -> None:
+        for observer in observers:
+            observer(event, {**bound.get(), **fields}, trouble=level >= logging.WARNING)
         if self._log.isEnabledFor(level):
             info = (type(why), why, why.__traceback__) if why else None
             self._log.log(level, event, extra={"fields": fields}, exc_info=info)

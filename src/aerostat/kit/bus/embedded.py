@@ -91,6 +91,11 @@ class EmbeddedBus:
         """Wait until a peer is there."""
         await self._arrived.wait()
 
+    async def probe(self) -> None:
+        """Raises: Unavailable (the process that this one connects to is away)."""
+        if self._connector is not None and not self._links:
+            raise Unavailable("Nobody is at the other end of the bus.")
+
     async def _stay_connected(self, path: Path) -> None:
         wait = RECONNECT_S[0]
         while True:

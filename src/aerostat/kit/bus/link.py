@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -75,10 +76,15 @@ async def call_local(
     """Let this process answer. Raises: Unavailable, BadRequest, the method's Fault."""
     if address not in served or method not in served[address]:
         raise Unavailable(f"Nobody answers {method} at {address}.")
+    began = time.monotonic()
     try:
         return await served[address][method].answer(payload)
     except msgspec.ValidationError as why:
         raise BadRequest(f"{address} {method}: {why}") from why
+    finally:
+        if bound.get():  # It is part of somebody's operation, which `aerostat trace` shows.
+            took_ms = round((time.monotonic() - began) * 1000, 2)
+            log.info("bus.call", address=address, method=method, took_ms=took_ms)
 
 
 class Link:

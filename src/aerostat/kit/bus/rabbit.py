@@ -92,6 +92,11 @@ class RabbitBus:
         """Wait until calls can be made, and are received."""
         await self._ready.wait()
 
+    async def probe(self) -> None:
+        """Raises: Unavailable (no server is connected)."""
+        if self._session is None:
+            raise Unavailable("RabbitMQ is out of reach.")
+
     async def call(
         self, address: str, method: str, args: dict[str, Any], result: Any, timeout_s: float
     ) -> Any:

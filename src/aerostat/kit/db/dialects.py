@@ -67,8 +67,12 @@ class PostgreSql:
         return getattr(why.orig, "sqlstate", None) in self.COLLISIONS
 
     def lost(self, why: DBAPIError) -> bool:
+        from psycopg import OperationalError
+
         state = getattr(why.orig, "sqlstate", None)
-        return why.connection_invalidated or state in self.GONE or (state or "").startswith("08")
+        if state is None:  # It did not get as far as a server's answer.
+            return why.connection_invalidated or isinstance(why.orig, OperationalError)
+        return state in self.GONE or state.startswith("08")
 
 
 class MariaDb:

@@ -312,6 +312,8 @@ class Engine(Generic[S]):
                 await self._db.write(self._save_step, work, step, result)
             except Unavailable as why:
                 raise _Unsaved(step.name) from why
+            took_ms = round((self._clock.now() - event.started_at) * 1000, 2)
+            log.info("saga.step", step=step.name, key=record.key, took_ms=took_ms)
         except Fault as why:  # Also when the rows would not have it: a failed step all the same.
             event.finished_at, event.result = self._clock.now(), "Error"
             event.message = why.message

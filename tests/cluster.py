@@ -1,0 +1,187 @@
+"""A cloud of many real processes over real servers: roles started, killed and started again."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aerostat.assembly.engines import HaProxy, MariaDb, PostgreSql, RabbitMq, Server
+from aerostat.cli.cloud import ApiError, Cloud, Login, log_in
+
+PORTS = (5000, 9292, 8778, 8774, 9696)
+CONTROL = "keystone,glance-api,placement-api,nova-api,neutron-server"
+ENGINES = "nova-conductor,nova-scheduler,nova-metadata"
+READY_S = 60.0
+
+
+class Cluster:
+    """One database, one RabbitMQ, HAProxy before `copies` of the APIs, engines and fake hosts."""
+
+    def __init__(self, folder: Path, kind: str, *, copies: int = 2, hosts: int = 3) -> None:
+        self.folder, self.copies, self.hosts = folder, copies, hosts
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+        self.database: PostgreSql | MariaDb = {"postgresql": PostgreSql, "mariadb": MariaDb}[kind](
+            folder / "database"
+        )
+        self.rabbit = RabbitMq(folder / "rabbitmq")
+        self.offset = _free_offset(copies)
+        self.proxy: HaProxy | None = None
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start everything and wait until hosts are up."""
+        self.database.start()
+        self.rabbit.start()
+        self.run("db", "migrate")
+        if self.copies > 1:
+            ports = {
+                self.offset + p: [self.offset + 100 * (n + 1) + p for n in range(self.copies)]
+                for p in PORTS
+            }
+            self.proxy = HaProxy(self.folder / "haproxy", ports)
+            self.proxy.start()
+        for copy in range(self.copies):
+            self.spawn(f"api-{copy}")
+        self.wait(self.answers)
+        for copy in range(self.copies):
+            self.spawn(f"engine-{copy}")
+        self.spawn("node-0")
+        self.wait(lambda: self.hosts_up() >= self.hosts)
+
+    def spawn(self, name: str) -> None:
+        """Start a process: api-N, engine-N or node-N."""
+        kind, _, number = name.partition("-")
+        offset = 100 * (int(number) + 1) if kind == "api" and self.copies > 1 else 0
+        roles = {"api": CONTROL, "engine": ENGINES, "node": "node"}[kind]
+        extra = {"AEROSTAT_LISTEN_OFFSET": str(offset), "AEROSTAT_HOST": f"{name}.test"}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "aerostat.cli", "run", roles],
+                env={**self.environment(), **extra},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "AEROSTAT_STATE_DIR": str(self.folder / "state"),
+            "AEROSTAT_PORT_OFFSET": str(self.offset),
+            "AEROSTAT_COMPUTE_DRIVER": "fake",
+            "AEROSTAT_FAKE_HOSTS": str(self.hosts),
+            "AEROSTAT_DATABASE_URL": self.database.url,
+            "AEROSTAT_BUS_URL": self.rabbit.url,
+            "AEROSTAT_PASSWORD_HASH_ROUNDS": "4",
+        }
+
+    def run(self, *words: str) -> str:
+        """Run a command of the program."""
+        done = subprocess.run(
+            [sys.executable, "-m", "aerostat.cli", *words],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=READY_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def kill(self, name: str) -> None:
+        """kill -9 a process."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def stop(self, name: str) -> None:
+        """End a process in good order."""
+        self.processes[name].send_signal(signal.SIGTERM)
+        self.processes[name].wait(READY_S)
+
+    @property
+    def auth_url(self) -> str:
+        return f"http://127.0.0.1:{self.offset + 5000}/v3"
+
+    def admin(self) -> Cloud:
+        """Return the cloud as the administrator sees it, through HAProxy if there is one."""
+        password = (self.folder / "state" / "control" / "admin-password").read_text()
+        return Cloud(Login(self.auth_url, "admin", password, "admin"))
+
+    def answers(self) -> bool:
+        try:
+            password = (self.folder / "state" / "control" / "admin-password").read_text()
+            log_in(Login(self.auth_url, "admin", password, "admin"))
+            self.admin().list("compute", "services", "/os-services")
+        except (ApiError, OSError):
+            return False
+        return True
+
+    def hosts_up(self) -> int:
+        """Return how many hosts are up with their network agents."""
+        try:
+            admin = self.admin()
+            services = admin.list("compute", "services", "/os-services")
+            agents = admin.list("network", "agents", "/v2.0/agents")
+        except ApiError:
+            return 0
+        wired = {a["host"] for a in agents if a["alive"]}
+        found = [s for s in services if s["binary"] == "nova-compute" and s["state"] == "up"]
+        return len([s for s in found if s["host"] in wired])
+
+    def wait(self, condition: Callable[[], Any], timeout_s: float = READY_S) -> None:
+        """Wait for a condition; a process that died meanwhile fails the test."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            dead = [n for n, p in self.processes.items() if p.poll() not in (None, -9, -15, 0)]
+            assert not dead, f"{dead} died:\n{self.log(dead[0])}"
+            assert time.monotonic() < end, f"not in time: {self.tails()}"
+            time.sleep(0.02)
+
+    def wait_empty(self, remaining: Callable[[], list[str]], timeout_s: float) -> None:
+        """Wait until nothing remains of what `remaining` lists."""
+        end = time.monotonic() + timeout_s
+        while left := remaining():
+            assert time.monotonic() < end, f"still there: {left}; logs: {self.folder}"
+            time.sleep(0.1)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
+
+    def tails(self) -> str:
+        return "\n".join(f"== {name}\n{self.log(name)}" for name in self.processes)
+
+    def servers(self) -> list[Server]:
+        return [s for s in (self.proxy, self.rabbit, self.database) if s is not None]
+
+    def close(self) -> None:
+        """End everything."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        for server in self.servers():
+            server.kill()
+
+
+def _free_offset(copies: int) -> int:
+    """Return an offset at which nobody listens on any of our ports."""
+    while True:
+        offset = secrets.randbelow(25000) + 12000
+        ports = [offset + 100 * n + p for n in range(copies + 1) for p in PORTS]
+        if all(_free(port) for port in ports):
+            return offset
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
