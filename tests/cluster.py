@@ -18,6 +18,10 @@ PORTS = (5000, 9292, 8778, 8774, 9696)
 CONTROL = "keystone,glance-api,placement-api,nova-api,neutron-server"
 ENGINES = "nova-conductor,nova-scheduler,nova-metadata"
 READY_S = 60.0
+TOML = """
+[nova]
+leftovers_interval_s = 3.0
+"""
 
 
 class Cluster:
@@ -39,6 +43,8 @@ class Cluster:
         """Start everything and wait until hosts are up."""
         self.database.start()
         self.rabbit.start()
+        (self.folder / "state").mkdir()
+        (self.folder / "state" / "aerostat.toml").write_text(TOML)
         self.run("db", "migrate")
         if self.copies > 1:
             ports = {
@@ -71,8 +77,9 @@ class Cluster:
             )
 
     def environment(self) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         return {
-            **os.environ,
+            **inherited,
             "AEROSTAT_STATE_DIR": str(self.folder / "state"),
             "AEROSTAT_PORT_OFFSET": str(self.offset),
             "AEROSTAT_COMPUTE_DRIVER": "fake",
@@ -82,8 +89,8 @@ class Cluster:
             "AEROSTAT_PASSWORD_HASH_ROUNDS": "4",
         }
 
-    def run(self, *words: str) -> str:
-        """Run a command of the program."""
+    def run(self, *words: str, code: int | None = 0) -> str:
+        """Run a command of the program; return what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "aerostat.cli", *words],
             env=self.environment(),
@@ -92,7 +99,7 @@ class Cluster:
             timeout=READY_S,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert code is None or done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
     def kill(self, name: str) -> None:

@@ -5,6 +5,7 @@ them over a database server and RabbitMQ is one process of many.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -112,10 +113,17 @@ def _one(tx: Tx) -> None:
 
 
 def admin_password(folder: Path) -> str:
-    """Return the admin's first password, made at the first start and kept for `openrc`."""
+    """Return the admin's first password, made at the first start and kept for `openrc`.
+
+    Copies that start together make one.
+    """
     path = folder / "admin-password"
     if not path.exists():
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(fd, "w") as file:
             file.write(secrets.token_urlsafe(18))
+        with contextlib.suppress(FileExistsError):
+            os.link(part, path)
+        part.unlink()
     return path.read_text()

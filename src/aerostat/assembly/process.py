@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 from typing import Protocol
 
@@ -42,6 +43,8 @@ def make(roles: Roles, settings: Settings) -> list[Role]:
 def run(roles: Roles, settings: Settings) -> None:
     """Run roles in this process until SIGTERM or SIGINT."""
     log.setup(settings.log_level)
+    if roles <= set(CONTROL):  # Nobody else has business with databases, keys and images.
+        os.umask(0o077)
     metrics = Metrics()
     log.observers.append(metrics.observe)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

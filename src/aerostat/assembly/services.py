@@ -15,7 +15,7 @@ from aerostat.kit.bus.endpoint import Bus
 from aerostat.kit.clock import Clock
 from aerostat.kit.db.engine import Database
 from aerostat.kit.db.migrate import behind, upgrade
-from aerostat.kit.errors import Unavailable
+from aerostat.kit.errors import Conflict, Unavailable
 from aerostat.kit.http.edge import Api, Authenticate
 from aerostat.kit.http.policy import Policy
 from aerostat.kit.ids import IdSource
@@ -93,9 +93,7 @@ async def build(world: World, admin_password: str, roles: Roles = frozenset(CONT
     provider = keystone_provides.IdentityProvider(keystone)
     services: dict[str, Any] = {"keystone": keystone}
     if "keystone" in roles:
-        region = world.settings.region
-        await bootstrap(keystone, admin_password=admin_password, region=region)
-        await provider.register(region=region, services=catalog(world.settings))
+        await _fill(world, keystone, admin_password)
         identity.serve(world.bus, provider)
     if "glance-api" in roles:
         services["glance"] = await _glance(world)
@@ -112,6 +110,24 @@ async def build(world: World, admin_password: str, roles: Roles = frozenset(CONT
         if m.name in apis
     }
     return Plane(apps, services, provider.authenticate)
+
+
+BOOTSTRAP_TRIES = 5
+"""Copies that start together may stand in each other's way."""
+
+
+async def _fill(world: World, keystone: keystone_runtime.Keystone, admin_password: str) -> None:
+    """Have the first domain, admin and roles, and the catalogue."""
+    region = world.settings.region
+    provider = keystone_provides.IdentityProvider(keystone)
+    for attempt in range(BOOTSTRAP_TRIES):
+        try:
+            await bootstrap(keystone, admin_password=admin_password, region=region)
+            await provider.register(region=region, services=catalog(world.settings))
+            return
+        except Conflict:
+            if attempt == BOOTSTRAP_TRIES - 1:
+                raise
 
 
 async def prepare_schemas(db: Database) -> None:

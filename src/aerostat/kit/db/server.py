@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from aerostat.kit.db import dialects
 from aerostat.kit.db.engine import Tx
@@ -129,10 +129,15 @@ class ServerDatabase:
             return None
 
     def _alone(self, job: Job) -> Finished:
-        patience = _Patience(self._dialect)
+        patience, again = _Patience(self._dialect), True
         while True:
             try:
                 return self._commit([job])[0]
+            except IntegrityError as why:
+                # It may be another process's row, which `fn` will see the next time.
+                if not again:
+                    return Finished(job, why=why)
+                again = False
             except DBAPIError as why:
                 try:
                     patience.wait_after(why)

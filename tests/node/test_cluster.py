@@ -1,0 +1,131 @@
+"""Roles in many processes over real servers: whatever is killed, nothing is lost or left behind."""
+
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster import Cluster
+
+from aerostat.cli.cloud import ApiError, Cloud
+
+SERVERS = 60
+SETTLED = ("ACTIVE", "ERROR")
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def cluster(request: Any) -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="aerostat-cluster-"))
+    folder.chmod(0o755)  # The servers' users have to get through.
+    made = Cluster(folder / "c", request.param)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Comers:
+    """People who make servers with a NIC and delete every second one, while things break."""
+
+    def __init__(self, admin: Cloud) -> None:
+        self.admin = admin
+        image = admin.post(
+            "image",
+            "/v2/images",
+            {"name": "tiny", "disk_format": "raw", "container_format": "bare"},
+        )
+        admin.upload("image", f"/v2/images/{image['id']}/file", [b"x" * 512])
+        flavor = {"name": "tiny", "ram": 64, "vcpus": 1, "disk": 0}
+        network = admin.post("network", "/v2.0/networks", {"network": {"name": "n"}})["network"]
+        subnet = {"network_id": network["id"], "cidr": "10.9.0.0/16", "ip_version": 4}
+        admin.post("network", "/v2.0/subnets", {"subnet": subnet})
+        self.body = {
+            "imageRef": image["id"],
+            "flavorRef": admin.post("compute", "/flavors", {"flavor": flavor})["flavor"]["id"],
+            "networks": [{"uuid": network["id"]}],
+        }
+        self.deleted: set[str] = set()
+        self.under_way = threading.Event()
+        quota = {"quota_set": {"instances": -1, "cores": -1, "ram": -1}}
+        admin.call("PUT", "compute", f"/os-quota-sets/{admin.project_id}", quota)
+        ports = {"quota": {"port": -1}}
+        admin.call("PUT", "network", f"/v2.0/quotas/{admin.project_id}", ports)
+
+    def come(self, number: int) -> None:
+        cloud = Cloud(self.admin.login)
+        body = {"server": {"name": f"s{number}", **self.body}}
+        made = _until(lambda: cloud.post("compute", "/servers", body))["server"]["id"]
+        if number == 5:
+            self.under_way.set()
+        if number % 2:
+            _until(lambda: cloud.delete("compute", f"/servers/{made}"))
+            self.deleted.add(made)
+
+
+def _until(request: Any) -> Any:
+    """Repeat a request until the cloud takes it; what is refused for a reason fails the test."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return request()
+        except ApiError as why:
+            if why.status not in (0, 409, 500, 502, 503, 504) or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def _unsettled(cluster: Cluster, comers: Comers) -> list[str]:
+    """Return the servers that are still on their way somewhere."""
+    return [
+        f"{s['id']} {s['status']} {s['OS-EXT-STS:task_state']} {s['OS-EXT-SRV-ATTR:host']}"
+        for s in cluster.admin().list("compute", "servers", "/servers/detail")
+        if s["id"] in comers.deleted or s["status"] not in SETTLED or s["OS-EXT-STS:task_state"]
+    ]
+
+
+def _differences(cluster: Cluster) -> list[str]:
+    found: list[str] = json.loads(cluster.run("doctor", "--audit", "--json", code=None))[
+        "differences"
+    ]
+    return found
+
+
+def _break(cluster: Cluster, what: str) -> None:
+    if what == "rabbitmq":
+        cluster.rabbit.sync()
+        cluster.rabbit.kill()
+        cluster.rabbit.start()
+    elif what == "database":
+        cluster.database.kill()
+        cluster.database.start()
+    else:
+        cluster.kill(what)
+        cluster.spawn(what)
+
+
+@pytest.mark.root
+def test_nothing_is_lost_whatever_is_killed(cluster: Cluster) -> None:
+    comers = Comers(cluster.admin())
+    with ThreadPoolExecutor(8) as people:
+        coming = [people.submit(comers.come, number) for number in range(SERVERS)]
+        assert comers.under_way.wait(60)
+        for what in ("engine-0", "api-0", "rabbitmq", "node-0", "database", "engine-1"):
+            _break(cluster, what)
+        for one in coming:
+            one.result(120)
+    cluster.wait_empty(lambda: _unsettled(cluster, comers), 120)
+    cluster.wait(lambda: cluster.hosts_up() == cluster.hosts)
+    cluster.wait_empty(lambda: _differences(cluster), 60)
+    found = cluster.admin().list("compute", "servers", "/servers/detail")
+    errors = [s["fault"]["message"] for s in found if s["status"] == "ERROR"]
+    assert len(found) >= SERVERS // 2
+    assert not errors, errors
