@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
+from aerostat.kit.errors import Fault
 from aerostat.kit.metrics import CONTENT_TYPE, Metrics
 
 Probe = Callable[[], Awaitable[None]]
-"""Returns if a part is well. Raises: whatever is wrong with it."""
+"""Returns if a part is well. Raises: a Fault that says what is wrong with it."""
 
 
 class Inspection:
@@ -31,8 +32,8 @@ class Inspection:
 async def _state(probe: Probe) -> str:
     try:
         await probe()
-    except Exception as why:  # Whatever it is, the watcher wants to read it.
-        return str(why)[:200] or type(why).__name__
+    except Fault as why:
+        return why.message
     return "ok"
 
 
