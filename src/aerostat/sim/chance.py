@@ -9,7 +9,7 @@ from msgspec import Struct
 
 E = TypeVar("E")
 
-CHAOS = ("control", "node", "fuse", "partition", "hang", "power_off", "refuse")
+CHAOS = ("control", "node", "fuse", "partition", "power_cut", "hang", "power_off", "refuse")
 """Kinds of fault that strike now and then: see sim/chaos.py."""
 
 

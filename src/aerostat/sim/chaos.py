@@ -12,6 +12,9 @@ from aerostat.sim.process import Process, outside
 DOWN_S = 3.0
 """Mean seconds until a dead process is started again."""
 
+OFF_S = 20.0
+"""Mean seconds until a host has power again."""
+
 FUSE_MAX = 25
 """A fuse burns for at most so many commits and messages."""
 
@@ -46,6 +49,9 @@ class Chaos:
             victim = choose.pick([control, node])
             victim.fuse = choose.number(1, FUSE_MAX)
             cloud.trace(victim.name, "fuse", str(victim.fuse))
+        elif kind == "power_cut":
+            cloud.trace(machine.name, "power cut")
+            machine.cut_power(node)
         elif kind == "partition":
             cloud.network.cut.add(machine.name)
             self._later(self._heal(machine.name, choose.about(20.0)))
@@ -71,11 +77,14 @@ class Chaos:
         node.run(driver.crash, server_id)
 
     def _died(self, process: Process) -> None:
-        self._later(self._restart(process, self._chance.about(DOWN_S)))
+        machine = self._cloud.machines.get(process.name)
+        down_s = OFF_S if machine is not None and machine.off else DOWN_S
+        self._later(self._restart(process, self._chance.about(down_s)))
 
     async def _restart(self, process: Process, wait: float) -> None:
         await asyncio.sleep(wait)
         if process.name in self._cloud.machines:
+            self._cloud.machines[process.name].off = False
             self._cloud.start_node(process.name)
         else:
             self._cloud.start_control(process.name)

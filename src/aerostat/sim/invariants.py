@@ -15,6 +15,7 @@ from aerostat.services.neutron.domain.wanted import wanted
 from aerostat.services.nova.db import hosts as nova_hosts
 from aerostat.services.nova.db import tables as nova
 from aerostat.services.nova.model.guest import PowerState
+from aerostat.services.nova.model.migration import Migration, MigrationStatus
 from aerostat.services.nova.model.server import Server, VmState
 from aerostat.services.nova.sagas.scheduling import claim_of
 from aerostat.services.placement.db import allocations, providers
@@ -28,6 +29,8 @@ POWER = {
 }
 """The guest that a server at rest has."""
 
+RUNS = (PowerState.RUNNING, PowerState.PAUSED)
+
 OVERDUE_S = 120.0
 """A saga may run so long past its deadline before it is called stuck."""
 
@@ -40,6 +43,7 @@ class Books(Struct, frozen=True):
 
     servers: dict[str, Server]
     sagas: list[Record]
+    moves: list[Migration]
     claims: dict[str, dict[str, dict[str, int]]]
     provider_of: dict[str, str]
     ports: list[Any]
@@ -58,6 +62,7 @@ def read_books(tx: Tx) -> Books:
             for key in sorted({row[0] for row in tx.all(select(sagas.table.c.key))})
             for r in reversed(sagas.of_key(tx, key))
         ],
+        moves=[Migration(*row) for row in tx.all(select(nova.migrations))],
         claims=allocations.everything(tx),
         provider_of={h.host: h.uuid for h in nova_hosts.hosts(tx)},
         ports=list(tx.all(select(neutron.ports).order_by(neutron.ports.c.id))),
@@ -83,10 +88,11 @@ def always(tx: Tx, guests: Guests, now: float) -> Iterator[str]:
 
 
 def _twice(guests: Guests) -> Iterator[str]:
-    for server_id, times in Counter(s for there in guests.values() for s in there).items():
+    running = Counter(s for there in guests.values() for s, p in there.items() if p in RUNS)
+    for server_id, times in running.items():
         if times > 1:
-            on = [host for host, there in guests.items() if server_id in there]
-            yield f"guest {server_id} is on {' and '.join(on)}"
+            on = [host for host, there in guests.items() if there.get(server_id) in RUNS]
+            yield f"guest {server_id} runs on {' and '.join(on)}"
 
 
 def _overfull(tx: Tx) -> Iterator[str]:
@@ -126,7 +132,7 @@ def _server(server: Server, books: Books, guests: Guests) -> Iterator[str]:
     if server.vm_state == VmState.ERROR:
         if set(there) - {server.host}:
             yield f"{name} on {server.host} has a guest on {sorted(there)}"
-    elif there != {server.host: POWER.get(VmState(server.vm_state))}:
+    elif there != {server.host: POWER.get(VmState(server.vm_state), server.power_state)}:
         yield f"{name} on {server.host} has guests {there}"
 
 
@@ -134,9 +140,19 @@ def _strangers(books: Books, guests: Guests) -> Iterator[str]:
     living = {s.uuid for s in books.servers.values() if not s.deleted}
     for host, there in guests.items():
         yield from (f"guest {g} on {host} is no server" for g in there if g not in living)
-    for consumer in books.claims:
-        if consumer not in living:
+    waiting = {m.uuid: m for m in books.moves if m.status == MigrationStatus.FINISHED}
+    for consumer, held in books.claims.items():
+        if consumer in living:
+            continue
+        move = waiting.get(consumer)
+        if move is None:
             yield f"claim of {consumer}, which is no server"
+        elif list(held) != [books.provider_of[move.source_compute]]:
+            yield f"claim of move {consumer} from {move.source_compute} is {held}"
+    for move in books.moves:
+        server = books.servers[move.instance_uuid]
+        if not move.over and (server.vm_state != VmState.RESIZED or move.uuid not in waiting):
+            yield f"move {move.uuid} of {server.uuid} ({server.vm_state}) rests in {move.status}"
 
 
 def _ports(books: Books, ledger: Ledger) -> Iterator[str]:
@@ -188,6 +204,16 @@ def _promises(books: Books, ledger: Ledger) -> Iterator[str]:
         if not server.deleted and server.vm_state != VmState.ERROR:
             yield f"server {server_id} was to be deleted and is {server.vm_state}"
     yield from ledger.surprises
+
+
+def unfinished_moves(tx: Tx, host: str, waiting: list[str]) -> list[str]:
+    """Return what waits on a host for the end of a move that nobody makes."""
+    c = nova.migrations.c
+    stmt = select(c.instance_uuid).where(
+        c.source_compute == host, c.status == MigrationStatus.FINISHED
+    )
+    known = {row[0] for row in tx.all(stmt)}
+    return [f"{host}: disks of {s} wait for nothing" for s in waiting if s not in known]
 
 
 def unlike(tx: Tx, host: str, have: dict[str, object]) -> list[str]:

@@ -46,6 +46,7 @@ class Machine:
         self.dataplane = SimDataplane()
         self.hanging = False
         self.refusing = False
+        self.off = False
         self._woken = asyncio.Event()
         self._current: FakeDriver | None = None
 
@@ -80,6 +81,20 @@ class Machine:
     def guests(self) -> dict[str, PowerState]:
         """Return the guests that there are, whether or not the node process lives."""
         return {} if self._current is None else self._current.states
+
+    def leftovers(self) -> list[str]:
+        """Return what waits for the end of a move: none of it is a guest."""
+        d = self._current
+        return [] if d is None else sorted({*d.aside, *d.left, *d.arriving})
+
+    def cut_power(self, node: Process) -> None:
+        """Let the host go off with all its guests; nothing is left of its network."""
+        self.off = True
+        node.kill()
+        for server_id, state in sorted(self.guests().items()):
+            if state in (PowerState.RUNNING, PowerState.PAUSED) and self._current is not None:
+                node.run(self._current.crash, server_id)
+        self.dataplane.purge()
 
     def hang(self) -> None:
         """Let every operation wait until `go_on`."""

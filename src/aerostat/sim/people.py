@@ -16,6 +16,8 @@ WORK = {
     "delete": 14,
     "act": 26,
     "rebuild": 5,
+    "resize": 6,
+    "verdict": 8,
     "show": 6,
     "create_port": 5,
     "delete_port": 3,
@@ -62,9 +64,11 @@ class Ledger(Struct):
 class Person:
     """One user: does one thing after the other, among what all of them know."""
 
-    def __init__(self, cloud: SimCloud, ledger: Ledger, number: int) -> None:
-        self._cloud, self._ledger = cloud, ledger
-        self._name = f"user-{number}"
+    work = WORK
+    account = (USER, PROJECT)
+
+    def __init__(self, cloud: SimCloud, ledger: Ledger, name: str) -> None:
+        self._cloud, self._ledger, self._name = cloud, ledger, name
         self._chance = Chance(cloud.seed, self._name)
         self._token = ""
         self._made = 0
@@ -74,7 +78,7 @@ class Person:
         loop = asyncio.get_running_loop()
         while loop.time() < until:
             await asyncio.sleep(self._chance.about(rest_s))
-            do: Callable[[], Awaitable[None]] = getattr(self, self._chance.weighted(WORK))
+            do: Callable[[], Awaitable[None]] = getattr(self, self._chance.weighted(self.work))
             try:
                 await do()
             except Lost:
@@ -83,7 +87,7 @@ class Person:
     async def _call(self, service: str, method: str, url: str, body: Any = None) -> Answer:
         """Call an API with a token. Raises: Lost."""
         if not self._token:
-            found = await self._send("keystone", "POST", "/v3/auth/tokens", login(USER, PROJECT))
+            found = await self._send("keystone", "POST", "/v3/auth/tokens", login(*self.account))
             if found.status != 201:
                 raise Lost
             self._token = found.headers["x-subject-token"]
@@ -158,6 +162,21 @@ class Person:
         server_id, name = self._some(list(self._ledger.servers)), self._chance.pick(list(ACTIONS))
         body = {"reboot" if name == "hard" else name: ACTIONS[name]}
         await self._act(server_id, SAGA_OF.get(name, name), body)
+
+    async def resize(self) -> None:
+        """Ask for another flavor."""
+        flavor = self._chance.pick(self._cloud.template.flavor_ids)
+        server_id = self._some(list(self._ledger.servers))
+        await self._act(server_id, "resize", {"resize": {"flavorRef": flavor}})
+
+    async def verdict(self) -> None:
+        """Confirm or revert what was resized or migrated."""
+        url = "/v2.1/servers/detail?status=VERIFY_RESIZE"
+        found = await self._call("nova", "GET", url)
+        if found.status == 200:
+            server_id = self._some([s["id"] for s in found.doc["servers"]])
+            said = self._chance.pick(["confirmResize", "revertResize"])
+            await self._act(server_id, said, {said: None})
 
     async def rebuild(self) -> None:
         """Rebuild a server."""

@@ -18,6 +18,7 @@ from aerostat.sim.chance import Chance, Faults, faults_of
 from aerostat.sim.chaos import Chaos
 from aerostat.sim.cloud import SimCloud
 from aerostat.sim.loop import SimLoop, Stalled
+from aerostat.sim.operators import Operator
 from aerostat.sim.people import Ledger, Person
 from aerostat.sim.process import lives, task_factory
 from aerostat.sim.template import EPOCH, Template
@@ -33,7 +34,7 @@ REST_S = 3.0
 LOOK_S = 2.0
 """Seconds between two looks at what must always be true."""
 
-SETTLE_S = 1800.0
+SETTLE_S = 3 * 3600.0
 """Simulated seconds after which a cloud that does not come to rest is called stuck."""
 
 WRONG_MAX = 12
@@ -146,10 +147,13 @@ class Story:
         chaos = Chaos(cloud)
         cloud.start()
         watching = asyncio.create_task(self._watch())
-        people = [Person(cloud, self.ledger, i + 1).live(STORM_S, REST_S) for i in range(PEOPLE)]
-        await asyncio.gather(chaos.rage(STORM_S), *people)
+        users = [Person(cloud, self.ledger, f"user-{i + 1}") for i in range(PEOPLE)]
+        operator = Operator(cloud, self.ledger, "operator")
+        lives = [person.live(STORM_S, REST_S) for person in (*users, operator)]
+        await asyncio.gather(chaos.rage(STORM_S), *lives)
         cloud.calm()
         cloud.trace("world", "calm")
+        await operator.put_right()
         await self._settle()
         watching.cancel()
 
@@ -184,6 +188,7 @@ class Story:
     def _look(self, tx: Tx) -> list[str]:
         found = list(invariants.at_rest(tx, self._guests(), self.ledger))
         for name, machine in self._cloud.machines.items():
+            found += invariants.unfinished_moves(tx, name, machine.leftovers())
             found += invariants.unlike(tx, name, machine.dataplane.have)
         return found
 
