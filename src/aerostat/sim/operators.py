@@ -22,12 +22,12 @@ class Operator(Person):
 
     async def migrate(self) -> None:
         """Move a server that users made, with its guest off."""
-        await self._act(self._some(list(self._ledger.servers)), "migrate", {"migrate": None})
+        await self._act(self._server(), "migrate", {"migrate": None})
 
     async def live_migrate(self) -> None:
         """Move a server while its guest runs."""
         body = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
-        await self._act(self._some(list(self._ledger.servers)), "live-migration", body)
+        await self._act(self._server(), "live-migration", body)
 
     async def evacuate(self) -> None:
         """Declare a host without power dead, and have its servers built elsewhere."""

@@ -37,6 +37,14 @@ ACTIONS: dict[str, Any] = {
     "suspend": None,
     "resume": None,
 }
+FITTING = {
+    "ACTIVE": ["os-stop", "reboot", "hard", "pause", "suspend"],
+    "SHUTOFF": ["os-start", "hard"],
+    "PAUSED": ["unpause", "hard"],
+    "SUSPENDED": ["resume", "hard"],
+}
+"""What may be done to a server by its status; asked for mostly, but not only."""
+
 SAGA_OF = {"os-start": "start", "os-stop": "stop", "hard": "reboot"}
 """What os-instance-actions calls them where it is another name."""
 
@@ -159,14 +167,18 @@ class Person:
 
     async def act(self) -> None:
         """Start, stop, reboot, pause, suspend, or the opposite."""
-        server_id, name = self._some(list(self._ledger.servers)), self._chance.pick(list(ACTIONS))
+        server_id = self._server()
+        found = await self._call("nova", "GET", f"/v2.1/servers/{server_id}")
+        status = found.doc["server"]["status"] if found.status == 200 else ""
+        some = FITTING.get(status) if self._chance.happens(0.8) else None
+        name = self._chance.pick(some or list(ACTIONS))
         body = {"reboot" if name == "hard" else name: ACTIONS[name]}
         await self._act(server_id, SAGA_OF.get(name, name), body)
 
     async def resize(self) -> None:
         """Ask for another flavor."""
         flavor = self._chance.pick(self._cloud.template.flavor_ids)
-        server_id = self._some(list(self._ledger.servers))
+        server_id = self._server()
         await self._act(server_id, "resize", {"resize": {"flavorRef": flavor}})
 
     async def verdict(self) -> None:
@@ -181,7 +193,7 @@ class Person:
     async def rebuild(self) -> None:
         """Rebuild a server."""
         body = {"rebuild": {"imageRef": self._cloud.template.image_id}}
-        await self._act(self._some(list(self._ledger.servers)), "rebuild", body)
+        await self._act(self._server(), "rebuild", body)
 
     async def _act(self, server_id: str, saga: str, body: dict[str, Any]) -> None:
         got = await self._call("nova", "POST", f"/v2.1/servers/{server_id}/action", body)
@@ -225,6 +237,13 @@ class Person:
         got = await self._call("neutron", "DELETE", f"/v2.0/floatingips/{floating_id}")
         if got.status in (204, 404) and floating_id in self._ledger.floatings:
             self._ledger.floatings.remove(floating_id)
+
+    def _server(self) -> str:
+        """Return a server, mostly one that nobody has deleted. Raises: Lost (there is none)."""
+        known = list(self._ledger.servers)
+        if self._chance.happens(0.9):
+            known = [s for s in known if s not in self._ledger.deleted]
+        return self._some(known)
 
     def _some(self, known: list[str]) -> str:
         """Return one of `known`. Raises: Lost (there is none: nothing to do)."""
