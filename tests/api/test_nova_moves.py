@@ -159,7 +159,7 @@ async def test_live_migrations_are_shown_forced_and_given_up(cloud: WholeCloud) 
     async def under_way() -> dict[str, Any]:
         driver.live_s = 60.0
         assert (await said(admin, server_id, action))[0] == 202
-        while not driver._flights:
+        while not driver._flights:  # noqa: ASYNC110
             await asyncio.sleep(0)
         found = (await admin.get("nova", url)).json()["migrations"]
         assert [m["status"] for m in found] == ["running"]
