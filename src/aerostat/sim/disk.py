@@ -79,6 +79,19 @@ class Disk:
         self.raw.close()
 
 
+class _InTurn:
+    """Calls things later, in the order they were asked for: a process has one writer."""
+
+    def __init__(self) -> None:
+        self._last_at = 0.0
+
+    def later(self, delay: float, fn: Callable[..., None], *args: Any) -> None:
+        """Call `fn` in `delay` seconds, or once those before it have been called."""
+        loop = asyncio.get_running_loop()
+        self._last_at = max(loop.time() + delay, self._last_at + 1e-9)
+        loop.call_at(self._last_at, fn, *args)
+
+
 class SimDatabase:
     """A process's way to the disk (kit.db.engine.Database): a file, or a server if `split`."""
 
@@ -87,6 +100,7 @@ class SimDatabase:
     ) -> None:
         self._disk, self._process = disk, process
         self._faults, self._chance = faults, chance
+        self._commits, self._answers = _InTurn(), _InTurn()
 
     @property
     def shared(self) -> bool:
@@ -101,10 +115,12 @@ class SimDatabase:
 
     async def write(self, fn: Callable[..., T], *args: Any) -> T:
         """Return `fn(tx, *args)` once it is durable, whether or not the caller waits."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        loop.call_later(self._chance.about(self._faults().latency_s), self._commit, fn, args, done)
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._commits.later(self._delay(), self._commit, fn, args, done)
         return await done
+
+    def _delay(self) -> float:
+        return self._chance.about(self._faults().latency_s)
 
     def _commit(
         self, fn: Callable[..., T], args: tuple[Any, ...], done: "asyncio.Future[T]"
@@ -117,26 +133,22 @@ class SimDatabase:
             self._disk.rehearse(fn, args)
         if self._chance.happens(self._faults().write_fails):
             self._process.note("db.failed", what)
-            self._later(_fail, done, Unavailable("The database went away."))
+            self._answers.later(self._delay(), _fail, done, Unavailable("The database went away."))
             return
         try:
             tx, result = self._disk.write(fn, args)
         except Exception as why:
             self._process.note("db.refused", f"{what} {type(why).__name__}")
-            self._later(_fail, done, why)
+            self._answers.later(self._delay(), _fail, done, why)
             return
         self._process.note("db.committed", what)
         if not self._process.tick():
             self._process.note("db.died", f"after {what}")
         elif self._chance.happens(self._faults().reply_of_write_lost):
             self._process.note("db.reply_lost", what)
-            self._later(_fail, done, Unavailable("The database went away."))
+            self._answers.later(self._delay(), _fail, done, Unavailable("The database went away."))
         else:
-            self._later(_settle, done, tx, result)
-
-    def _later(self, fn: Callable[..., None], *args: Any) -> None:
-        delay = self._chance.about(self._faults().latency_s)
-        asyncio.get_running_loop().call_later(delay, fn, *args)
+            self._answers.later(self._delay(), _settle, done, tx, result)
 
     async def close(self) -> None:
         """Nothing to let go of."""
