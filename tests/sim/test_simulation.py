@@ -21,7 +21,7 @@ from aerostat.sim.run import Outcome, simulate
 from aerostat.sim.template import Template, make
 
 SEEDS = 100
-"""Seeds that every run of the tests simulates, about 0.7 s of one core each."""
+"""Seeds that every run of the tests simulates, about 0.9 s of one core each."""
 
 PLANTED_SEEDS_MAX = 60
 

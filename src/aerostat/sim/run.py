@@ -25,7 +25,7 @@ from aerostat.sim.template import EPOCH, Template
 from aerostat.sim.trace import Trace
 
 PEOPLE = 3
-STORM_S = 60.0
+STORM_S = 45.0
 """Simulated seconds that users and faults are at it."""
 
 REST_S = 3.0
