@@ -25,6 +25,8 @@ class ImageFacts(Struct, frozen=True):
     hash_algo: str | None
     hash_value: str | None
     properties: dict[str, str] = {}
+    created_at: float = 0.0
+    updated_at: float = 0.0
 
 
 class NewImage(Struct, frozen=True, kw_only=True):
@@ -70,6 +72,23 @@ class Image(Protocol):
 
     async def delete(self, *, image_id: str) -> None:
         """Delete an image that another service made; absence is fine."""
+        ...
+
+    async def visible(self, *, project_id: str, is_admin: bool) -> list[ImageFacts]:
+        """Return every image that the project sees in its list, the newest first."""
+        ...
+
+    async def delete_for(self, *, image_id: str, project_id: str, is_admin: bool) -> None:
+        """Delete an image for a member of a project. Raises: NotFound, Forbidden."""
+        ...
+
+    async def set_properties(
+        self, *, image_id: str, project_id: str, is_admin: bool, properties: dict[str, str]
+    ) -> None:
+        """Let an image have exactly these properties, for a member of a project.
+
+        Raises: NotFound, Forbidden, TooLarge (a quota).
+        """
         ...
 
     async def named(self, *, owner: str, properties: dict[str, str]) -> list[ImageFacts]:

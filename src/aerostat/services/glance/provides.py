@@ -2,15 +2,20 @@
 
 import contextlib
 
+from msgspec.structs import replace
+
 from aerostat.contracts.image import ImageFacts, NewImage
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import NotFound
+from aerostat.kit.errors import Forbidden, NotFound
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.domain import downloads, images
 from aerostat.services.glance.domain.uploads import recover
 from aerostat.services.glance.model.image import Image
-from aerostat.services.glance.model.listing import Viewer
+from aerostat.services.glance.model.listing import Listing, Viewer
 from aerostat.services.glance.runtime import Glance
+
+VISIBLE_MAX = 10_000
+"""Images that nova's own, old image API can show."""
 
 __all__ = ["ImageProvider", "recover"]
 
@@ -57,6 +62,35 @@ class ImageProvider:
         with contextlib.suppress(NotFound):
             await images.delete(self._glance, image_id)
 
+    async def visible(self, *, project_id: str, is_admin: bool) -> list[ImageFacts]:
+        """Return every image that the project sees in its list, the newest first."""
+        listing = Listing(viewer=Viewer(project_id, is_admin), limit=VISIBLE_MAX)
+        return [_facts(i) for i in await images.listed(self._glance, listing)]
+
+    async def delete_for(self, *, image_id: str, project_id: str, is_admin: bool) -> None:
+        """Delete an image for a member of a project. Raises: NotFound, Forbidden."""
+        await self._owned(image_id, Viewer(project_id, is_admin))
+        await images.delete(self._glance, image_id)
+
+    async def set_properties(
+        self, *, image_id: str, project_id: str, is_admin: bool, properties: dict[str, str]
+    ) -> None:
+        """Let an image have exactly these properties. Raises: NotFound, Forbidden, TooLarge."""
+        await self._owned(image_id, Viewer(project_id, is_admin))
+
+        def change(image: Image) -> Image:
+            new = replace(image, properties=properties)
+            images.check_quotas(self._glance.config, new)
+            return new
+
+        await images.edit(self._glance, image_id, change)
+
+    async def _owned(self, image_id: str, viewer: Viewer) -> None:
+        """Raises: NotFound (unseen), Forbidden (another project's)."""
+        image = (await images.seen(self._glance, viewer, image_id)).image
+        if not viewer.is_admin and image.owner != viewer.project_id:
+            raise Forbidden(f"You are not permitted to change image {image_id}.")
+
     async def named(self, *, owner: str, properties: dict[str, str]) -> list[ImageFacts]:
         """Return a project's images with these properties, the newest first."""
 
@@ -85,4 +119,6 @@ def _facts(image: Image) -> ImageFacts:
         hash_algo=image.hash_algo,
         hash_value=image.hash_value,
         properties=image.properties,
+        created_at=image.created_at,
+        updated_at=image.updated_at,
     )

@@ -10,7 +10,6 @@ from aerostat.kit.http.microversion import Version
 from aerostat.kit.http.route import Reply, Request
 from aerostat.services.nova import policies
 from aerostat.services.nova.api.attributes import blank
-from aerostat.services.nova.api.moving import nothing
 from aerostat.services.nova.domain import rescuing, snapshots
 from aerostat.services.nova.domain.snapshots import Shot
 from aerostat.services.nova.model.server import Server
@@ -54,16 +53,14 @@ async def create_backup(nova: Nova, req: Req, server: Server, arguments: Any) ->
     return _made(req, image_id) if shot.rotation else None
 
 
-async def shelve(nova: Nova, req: Req, server: Server, arguments: Any) -> Reply | None:
+async def shelve(nova: Nova, req: Req, server: Server, _arguments: Any) -> Reply | None:
     """Put the server on the shelf."""
-    nothing(arguments, "shelve")
     await snapshots.shelve(nova, req.ctx, server.uuid)
     return None
 
 
-async def shelve_offload(nova: Nova, req: Req, server: Server, arguments: Any) -> Reply | None:
+async def shelve_offload(nova: Nova, req: Req, server: Server, _arguments: Any) -> Reply | None:
     """Free the host of the shelved server."""
-    nothing(arguments, "shelveOffload")
     await snapshots.shelve_offload(nova, req.ctx, server.uuid)
     return None
 
@@ -87,9 +84,8 @@ async def rescue(nova: Nova, req: Req, server: Server, arguments: Any) -> Reply 
     return Reply({"adminPass": password}, status=200)
 
 
-async def unrescue(nova: Nova, req: Req, server: Server, arguments: Any) -> Reply | None:
+async def unrescue(nova: Nova, req: Req, server: Server, _arguments: Any) -> Reply | None:
     """Boot the server from its own disk again."""
-    nothing(arguments, "unrescue")
     await rescuing.unrescue(nova, req.ctx, server.uuid)
     return None
 

@@ -25,16 +25,14 @@ async def resize(nova: Nova, req: Req, server: Server, arguments: Any) -> Reply 
     return None
 
 
-async def confirm(nova: Nova, req: Req, server: Server, arguments: Any) -> Reply | None:
+async def confirm(nova: Nova, req: Req, server: Server, _arguments: Any) -> Reply | None:
     """Make a resize final."""
-    nothing(arguments, "confirmResize")
     await resizing.confirm(nova, req.ctx, server.uuid)
     return Reply(status=204)
 
 
-async def revert(nova: Nova, req: Req, server: Server, arguments: Any) -> Reply | None:
+async def revert(nova: Nova, req: Req, server: Server, _arguments: Any) -> Reply | None:
     """Take a resize back."""
-    nothing(arguments, "revertResize")
     await resizing.revert(nova, req.ctx, server.uuid)
     return None
 
@@ -79,13 +77,3 @@ async def evacuate(nova: Nova, req: Req, server: Server, arguments: Any) -> Repl
     if req.version >= NO_STORAGE_FLAG:
         return None
     return Reply({"adminPass": body.admin_pass or nova.ids().replace("-", "")[:12]}, status=200)
-
-
-def nothing(arguments: Any, action: str) -> None:
-    """Raises: BadRequest (the action takes no arguments)."""
-    if arguments is not None:
-        raise BadRequest(
-            f"Invalid input for field/attribute {action}. Value: {arguments}. "
-            f"{arguments} is not of type 'null'",
-            field=action,
-        )
