@@ -1,6 +1,6 @@
 """What neutron promises the other services."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -69,6 +69,17 @@ class ServerAddress(Struct, frozen=True):
     version: int
     mac: str
     kind: str = "fixed"
+
+
+Doc = dict[str, Any]
+"""A resource as neutron's API shows it."""
+
+
+class Asker(Struct, frozen=True):
+    """On whose behalf neutron's resources are used: a member of a project."""
+
+    project_id: str
+    is_admin: bool = False
 
 
 class Network(Protocol):
@@ -175,6 +186,25 @@ class Network(Protocol):
 
         Raises: NotFound (no such group, or no port is in it), Conflict (several of that name).
         """
+        ...
+
+    async def find(self, *, asker: Asker, noun: str, filters: dict[str, str]) -> list[Doc]:
+        """Return what the asker sees of a noun, named as in the bodies of neutron's API."""
+        ...
+
+    async def make(self, *, asker: Asker, noun: str, values: Doc) -> Doc:
+        """Make a resource of the asker's project as neutron's API would.
+
+        Raises: BadRequest, NotFound, Conflict, QuotaExceeded.
+        """
+        ...
+
+    async def change(self, *, asker: Asker, noun: str, key: str, values: Doc) -> Doc:
+        """Change a resource. Raises: BadRequest, NotFound, Conflict."""
+        ...
+
+    async def remove(self, *, asker: Asker, noun: str, key: str) -> None:
+        """Delete a resource. Raises: NotFound, Conflict (in use)."""
         ...
 
 

@@ -1,20 +1,39 @@
 """What neutron does for the other services."""
 
-from aerostat.contracts.network import BoundPort, PortOwner, RequestedNetwork, ServerAddress
+from aerostat.contracts.network import (
+    Asker,
+    BoundPort,
+    Doc,
+    PortOwner,
+    RequestedNetwork,
+    ServerAddress,
+)
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.ids import request_id
 from aerostat.services.neutron.agent.endpoint import network_host
 from aerostat.services.neutron.domain import (
     notices,
+    nouns,
     server_groups,
     server_moves,
     server_views,
     servers,
+    verbs,
 )
 from aerostat.services.neutron.domain.control import Control, system_call
+from aerostat.services.neutron.model.listing import Listing
 from aerostat.services.neutron.runtime import Call, NeutronService
+from aerostat.services.neutron.schemas import nouns as schemas
 
 __all__ = ["Control", "NetworkProvider"]
+
+
+NOUNS = {
+    "security_group": (nouns.GROUPS, schemas.GROUP),
+    "security_group_rule": (nouns.RULES, schemas.RULE),
+    "floatingip": (nouns.FLOATINGS, schemas.FLOATING),
+    "network": (nouns.NETWORKS, schemas.NETWORK),
+}
 
 
 class NetworkProvider:
@@ -142,3 +161,29 @@ class NetworkProvider:
         """Take every port of the server out of a group."""
         call = system_call(self._neutron)
         await self._db.write(server_groups.remove, call, server_id, project_id, name)
+
+    async def find(self, *, asker: Asker, noun: str, filters: dict[str, str]) -> list[Doc]:
+        """Return what the asker sees of a noun."""
+        ask = Listing({name: [value] for name, value in filters.items()})
+        return await verbs.index(self._neutron, self._call(asker), NOUNS[noun][0], ask)
+
+    async def make(self, *, asker: Asker, noun: str, values: Doc) -> Doc:
+        """Make a resource of the asker's project as neutron's API would."""
+        kind, schema = NOUNS[noun]
+        items = [(schema.create(values), set(values))]
+        return (await verbs.create(self._neutron, self._call(asker), kind, items))[0]
+
+    async def change(self, *, asker: Asker, noun: str, key: str, values: Doc) -> Doc:
+        """Change a resource."""
+        kind, schema = NOUNS[noun]
+        changed = schema.update(values)
+        return await verbs.update(self._neutron, self._call(asker), kind, (key, None), changed)
+
+    async def remove(self, *, asker: Asker, noun: str, key: str) -> None:
+        """Delete a resource."""
+        await verbs.delete(self._neutron, self._call(asker), NOUNS[noun][0], (key, None))
+
+    def _call(self, asker: Asker) -> Call:
+        project, admin = asker.project_id, asker.is_admin
+        ctx = servers.member_context(project, is_admin=admin, request=request_id())
+        return Call(ctx, self._neutron, self._neutron.clock.now())

@@ -66,6 +66,19 @@ SHELVE_OFFLOAD = _rule("os-shelve:shelve_offload", ADMINS)
 RESCUE = _rule("os-rescue", MEMBER)
 UNRESCUE = _rule("os-unrescue", MEMBER)
 INJECT_NETWORK = _rule("os-admin-actions:inject_network_info", ADMINS)
+GROUP_PROXIES = {
+    verb: _rule(f"os-security-groups:{verb}", READER if verb in ("get", "show") else MEMBER)
+    for verb in ("get", "show", "create", "update", "delete", "rule:create", "rule:delete")
+}
+FLOATING_PROXIES = {
+    "list": _rule("os-floating-ips:list", READER),
+    "show": _rule("os-floating-ips:show", READER),
+    "create": _rule("os-floating-ips:create", MEMBER),
+    "delete": _rule("os-floating-ips:delete", MEMBER),
+    "add": _rule("os-floating-ips:add", MEMBER),
+    "remove": _rule("os-floating-ips:remove", MEMBER),
+    "pools": _rule("os-floating-ip-pools", ANYONE),
+}
 EVACUATE = _rule("os-evacuate", ADMINS)
 PAUSE = _rule("os-pause-server:pause", MEMBER)
 UNPAUSE = _rule("os-pause-server:unpause", MEMBER)

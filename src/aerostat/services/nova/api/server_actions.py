@@ -7,7 +7,7 @@ from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.nova import policies
-from aerostat.services.nova.api import keeping, moving
+from aerostat.services.nova.api import keeping, moving, network_proxies
 from aerostat.services.nova.api.rebuilding import rebuild
 from aerostat.services.nova.domain import actions, consoles, parts, servers
 from aerostat.services.nova.model.server import Server, VmState
@@ -131,6 +131,11 @@ ACTIONS: dict[str, tuple[Rule, Act]] = {
     "rescue": (policies.RESCUE, keeping.rescue),
     "unrescue": (policies.UNRESCUE, keeping.unrescue),
     "injectNetworkInfo": (policies.INJECT_NETWORK, keeping.inject_network_info),
+    "addFloatingIp": (policies.FLOATING_PROXIES["add"], network_proxies.add_floating),
+    "removeFloatingIp": (
+        policies.FLOATING_PROXIES["remove"],
+        network_proxies.remove_floating_from,
+    ),
     "addSecurityGroup": (policies.SECURITY_GROUP_ADD, _add_security_group),
     "removeSecurityGroup": (policies.SECURITY_GROUP_REMOVE, _remove_security_group),
     "os-getConsoleOutput": (policies.CONSOLE_OUTPUT, _console_output),
