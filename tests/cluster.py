@@ -64,7 +64,8 @@ class Cluster:
     def spawn(self, name: str) -> None:
         """Start a process: api-N, engine-N or node-N."""
         kind, _, number = name.partition("-")
-        offset = 100 * (int(number) + 1) if kind == "api" and self.copies > 1 else 0
+        behind = {"api": 0, "engine": self.copies, "node": 2 * self.copies}[kind]
+        offset = 100 * (behind + int(number) + 1) if self.copies > 1 else 0
         roles = {"api": CONTROL, "engine": ENGINES, "node": "node"}[kind]
         extra = {"AEROSTAT_LISTEN_OFFSET": str(offset), "AEROSTAT_HOST": f"{name}.test"}
         with (self.folder / f"{name}.log").open("ab") as log:

@@ -15,14 +15,14 @@ Probe = Callable[[], Awaitable[None]]
 class Inspection:
     """An ASGI application; a part that is not well makes /healthz a 503 that names it."""
 
-    def __init__(self, metrics: Metrics, parts: Mapping[str, Probe]) -> None:
+    def __init__(self, metrics: Metrics, parts: Callable[[], Mapping[str, Probe]]) -> None:
         self._metrics, self._parts = metrics, parts
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["path"] == "/metrics":
             await _say(send, 200, CONTENT_TYPE, self._metrics.text())
         elif scope["path"] == "/healthz":
-            found = {name: await _state(probe) for name, probe in self._parts.items()}
+            found = {name: await _state(probe) for name, probe in self._parts().items()}
             status = 200 if set(found.values()) <= {"ok"} else 503
             await _say(send, status, "application/json", msgspec.json.encode(found))
         else:

@@ -20,6 +20,8 @@ GLANCE_PORT = 9292
 class Node:
     """The agents of this host; with the fake driver, of as many hosts as the settings say."""
 
+    serves_apis = False
+
     def __init__(self, settings: Settings, roles: Roles = frozenset(NODE)) -> None:
         self._settings, self._roles = settings, roles
         self.bus = make_bus(settings)

@@ -12,12 +12,15 @@ from aerostat.assembly.inspection import Inspection, Probe
 from aerostat.assembly.roles import CONTROL, NODE, Roles
 from aerostat.assembly.settings import Settings
 from aerostat.kit import log
+from aerostat.kit.errors import Unavailable
 from aerostat.kit.http.serve import HttpServer
 from aerostat.kit.metrics import Metrics
 
 
 class Role(Protocol):
     """Something that a process runs; `parts` tell whether what it needs is well."""
+
+    serves_apis: bool
 
     def parts(self) -> dict[str, Probe]: ...
 
@@ -62,18 +65,33 @@ def _settle_garbage() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _inspection(roles: list[Role], settings: Settings, metrics: Metrics) -> list[HttpServer]:
+def _inspection(
+    roles: list[Role], settings: Settings, metrics: Metrics, started: asyncio.Event
+) -> HttpServer | None:
     if not settings.metrics_port:
-        return []
-    parts = {name: probe for role in roles for name, probe in role.parts().items()}
-    port = settings.own_port(settings.metrics_port) + (0 if "database" in parts else 1)
-    return [HttpServer(Inspection(metrics, parts), settings.metrics_listen, port)]
+        return None
+
+    def parts() -> dict[str, Probe]:
+        if not started.is_set():
+            return {"start": _still_starting}
+        return {name: probe for role in roles for name, probe in role.parts().items()}
+
+    control = any(role.serves_apis for role in roles)
+    port = settings.own_port(settings.metrics_port) + (0 if control else 1)
+    return HttpServer(Inspection(metrics, parts), settings.metrics_listen, port)
+
+
+async def _still_starting() -> None:
+    raise Unavailable("The process is still starting.")
 
 
 async def _run(roles: list[Role], settings: Settings, metrics: Metrics) -> None:
-    stop = asyncio.Event()
+    stop, started = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    inspection = _inspection(roles, settings, metrics, started)
+    if inspection is not None:
+        await inspection.start()
     # A role may wait for another process while it starts: that must not keep it from stopping.
     starting, stopping = asyncio.create_task(_start(roles)), asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -81,15 +99,13 @@ async def _run(roles: list[Role], settings: Settings, metrics: Metrics) -> None:
         starting.cancel()
         return
     await starting
-    inspection = _inspection(roles, settings, metrics)
-    for server in inspection:
-        await server.start()
+    started.set()
     _settle_garbage()
     await stopping
-    for server in inspection:
-        await server.stop()
     for role in reversed(roles):
         await role.stop()
+    if inspection is not None:
+        await inspection.stop()
 
 
 async def _start(roles: list[Role]) -> None:

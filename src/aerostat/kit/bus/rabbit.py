@@ -182,11 +182,12 @@ class RabbitBus:
         for pending in list(self._pending.values()):
             self._soon(self._send(session, pending))
         self._ready.set()
-        with contextlib.suppress(*amqp.BROKEN, asyncio.CancelledError):
-            await asyncio.wait({session.closed})
+        closed = session.closed
+        await asyncio.wait({closed})
         self._session = None
         if not self._closing:
-            log.warning("bus.lost")
+            why = None if closed.cancelled() else closed.exception()
+            log.warning("bus.lost", reason=repr(why))
 
     async def _consume(self, session: amqp.Session, address: str) -> None:
         for_nodes = address.partition("@")[0] in self._for_nodes
