@@ -254,3 +254,17 @@ async def test_http_source_streams_and_tells_what_is_gone() -> None:
     with pytest.raises(Unavailable):
         [c async for c in source.stream("/v2/there")]
     await source.close()
+
+
+def test_hosts_that_share_a_cache_leave_each_others_downloads_alone(tmp_path: Path) -> None:
+    paths = StatePaths(tmp_path)
+    paths.base.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool:
+        one, other = (
+            ImageCache(paths, HttpImageSource(""), pool, host) for host in ("one", "other")
+        )
+        mine, theirs = (cache.half_of(paths.image("x")) for cache in (one, other))
+        for part in (mine, theirs):
+            part.touch()
+        one.clean()
+    assert (mine.exists(), theirs.exists()) == (False, True)

@@ -136,7 +136,7 @@ class ColdMoves:
             image = images.get(name)
             if image is not None and image.path and await self._cached(image):
                 continue
-            part = partial(path)
+            part = self._cache.half_of(path)
             await self._exchange.fetch(offer.url, name, part)
             part.chmod(0o644)
             part.replace(path)

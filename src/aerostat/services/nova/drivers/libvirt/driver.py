@@ -59,7 +59,7 @@ class LibvirtDriver(LiveMoves, Extras):
         self._choice, self._fixed = choice or HostChoice(), choice is not None
         self._clock = clock or SystemClock()
         self._pool = blocking_pool("nova-disks")
-        self._cache = ImageCache(self._paths, images, self._pool)
+        self._cache = ImageCache(self._paths, images, self._pool, identity.host)
         self._exchange = Exchange(exchange or ExchangeConfig(), self._pool)
         self._live = live or LiveConfig()
         self._conn = Connection(state_dir, self._live, self._on_event, self._on_up)

@@ -20,7 +20,7 @@ from aerostat.services.nova.drivers.libvirt.inspection import (
     check,
     qcow2_size,
 )
-from aerostat.services.nova.drivers.libvirt.paths import StatePaths, partial
+from aerostat.services.nova.drivers.libvirt.paths import StatePaths
 from aerostat.services.nova.drivers.process import CommandFailed, Limits, run
 from aerostat.services.nova.model.guest import GuestImage
 
@@ -38,10 +38,16 @@ class CachedImage(Struct, frozen=True):
 
 
 class ImageCache:
-    """Files `_base/<sha1 of the image id>`, made under another name and renamed when whole."""
+    """Files `_base/<sha1 of the image id>`, made under another name and renamed when whole.
 
-    def __init__(self, paths: StatePaths, source: ImageSource, pool: Executor) -> None:
+    Hosts that share their storage share the cache: `host` is in the other name.
+    """
+
+    def __init__(
+        self, paths: StatePaths, source: ImageSource, pool: Executor, host: str = "host"
+    ) -> None:
         self._paths, self._source, self._pool = paths, source, pool
+        self._half = f".{host}.part"
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def ensure(self, image: GuestImage) -> CachedImage:
@@ -56,12 +62,17 @@ class ImageCache:
         return describe(path, image.disk_format)
 
     def clean(self) -> None:
-        """Remove what a killed process left half done."""
-        for part in self._paths.base.glob("*.part"):
-            part.unlink(missing_ok=True)
+        """Remove what a killed process of this host left half done."""
+        for part in self._paths.base.iterdir():
+            if self._half in part.name:
+                part.unlink(missing_ok=True)
+
+    def half_of(self, path: Path) -> Path:
+        """Return the name that this host gives an entry until it is whole."""
+        return path.with_name(path.name + self._half)
 
     async def _download(self, image: GuestImage, path: Path) -> None:
-        part = partial(path)
+        part = self.half_of(path)
         if _room_bytes(path.parent) < image.size_bytes:
             raise NoValidHost("No room for the image on the host.", code="no_room")
         try:
