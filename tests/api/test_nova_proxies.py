@@ -128,3 +128,25 @@ async def test_floating_addresses(cloud: WholeCloud) -> None:
     assert code == 400
     assert (await call(admin, "DELETE", f"/os-floating-ips/{found['id']}"))[0] == 202
     assert (await call(admin, "GET", "/os-floating-ips"))[1] == {"floating_ips": []}
+
+
+async def test_networks(cloud: WholeCloud) -> None:
+    admin, _, _ = await built(cloud)
+    _, doc = await call(admin, "GET", "/os-networks")
+    (found,) = doc["networks"]
+    assert (found["label"], found["cidr"], "bridge" in found) == ("net", None, True)
+    for noun in ("os-networks", "os-tenant-networks"):
+        code, doc = await call(admin, "GET", f"/{noun}/{found['id']}")
+        assert (code, doc["network"]["label"]) == (200, "net")
+    other = await cloud.user("mallory", "member", "elsewhere")
+    assert (await call(other, "GET", f"/os-networks/{found['id']}"))[0] == 404
+    assert (await call(other, "GET", "/os-tenant-networks"))[1] == {"networks": []}
+
+
+async def test_deletion_is_never_put_off(cloud: WholeCloud) -> None:
+    admin, server_id, _ = await built(cloud)
+    url = f"/servers/{server_id}/action"
+    assert (await call(admin, "POST", url, {"restore": None}))[0] == 409
+    assert (await call(admin, "POST", url, {"forceDelete": None}))[0] == 202
+    await cloud.nova.sagas.idle()
+    assert (await call(admin, "GET", f"/servers/{server_id}"))[0] == 404

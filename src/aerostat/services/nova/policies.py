@@ -79,6 +79,10 @@ FLOATING_PROXIES = {
     "remove": _rule("os-floating-ips:remove", MEMBER),
     "pools": _rule("os-floating-ip-pools", ANYONE),
 }
+NETWORK_PROXIES = {verb: _rule(f"os-networks:{verb}", READER) for verb in ("list", "show")}
+TENANT_NETWORKS = {verb: _rule(f"os-tenant-networks:{verb}", READER) for verb in ("list", "show")}
+FORCE_DELETE = _rule("os-deferred-delete:force", MEMBER)
+RESTORE = _rule("os-deferred-delete:restore", MEMBER)
 EVACUATE = _rule("os-evacuate", ADMINS)
 PAUSE = _rule("os-pause-server:pause", MEMBER)
 UNPAUSE = _rule("os-pause-server:unpause", MEMBER)

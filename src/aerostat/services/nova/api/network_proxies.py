@@ -20,6 +20,18 @@ PROTOCOLS = ("tcp", "udp", "icmp")
 Text = Annotated[str, Meta(max_length=255)]
 
 
+NETWORK_FIELDS = (
+    *("cidr", "netmask", "gateway", "broadcast", "dns1", "dns2"),
+    *("cidr_v6", "gateway_v6", "netmask_v6"),
+)
+ADMIN_FIELDS = (
+    *("created_at", "updated_at", "deleted_at", "deleted", "injected", "bridge", "vlan"),
+    *("vpn_public_address", "vpn_public_port", "vpn_private_address", "dhcp_start"),
+    *("project_id", "host", "bridge_interface", "multi_host", "priority", "rxtx_base", "mtu"),
+    *("dhcp_server", "enable_dhcp", "share_address"),
+)
+
+
 class GroupValues(Body):
     """A security group."""
 
@@ -209,6 +221,42 @@ async def _pools(nova: Nova, req: Request[Any]) -> dict[str, str]:
 async def pools(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """List the pools that floating addresses come from."""
     return {"floating_ip_pools": [{"name": n} for n in (await _pools(nova, req)).values()]}
+
+
+@routes.get("/os-networks", policy=policies.NETWORK_PROXIES["list"], until=LAST)
+async def networks(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """List the networks that the project may use."""
+    found = await proxies.networks(nova, req.ctx)
+    return {"networks": [{**_blank(req), **_network(n)} for n in found]}
+
+
+@routes.get("/os-networks/{key}", policy=policies.NETWORK_PROXIES["show"], until=LAST)
+async def network(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """Show a network."""
+    found = await proxies.network(nova, req.ctx, req.path["key"])
+    return {"network": {**_blank(req), **_network(found)}}
+
+
+def _blank(req: Request[None]) -> dict[str, Any]:
+    """Return what nova's own networks had and neutron's have not."""
+    return dict.fromkeys((*NETWORK_FIELDS, *(ADMIN_FIELDS if req.ctx.is_admin else ())))
+
+
+@routes.get("/os-tenant-networks", policy=policies.TENANT_NETWORKS["list"], until=LAST)
+async def tenant_networks(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """List the networks that the project may use."""
+    return {"networks": [_network(n) for n in await proxies.networks(nova, req.ctx)]}
+
+
+@routes.get("/os-tenant-networks/{key}", policy=policies.TENANT_NETWORKS["show"], until=LAST)
+async def tenant_network(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """Show a network."""
+    found = await proxies.network(nova, req.ctx, req.path["key"])
+    return {"network": _network(found)}
+
+
+def _network(found: dict[str, Any]) -> dict[str, Any]:
+    return {"id": found["id"], "label": found["name"], "cidr": None}
 
 
 FLOATINGS = "/os-floating-ips"

@@ -106,6 +106,20 @@ async def _remove_security_group(
     return None
 
 
+async def _force_delete(
+    nova: Nova, req: Request[dict[str, Any]], server: Server, _arguments: Any
+) -> Reply | None:
+    await servers.delete(nova, req.ctx, server.uuid)
+    return None
+
+
+async def _restore(
+    _nova: Nova, req: Request[dict[str, Any]], server: Server, _arguments: Any
+) -> Reply | None:
+    servers.check_restorable(server, req.ctx)
+    return None
+
+
 ACTIONS: dict[str, tuple[Rule, Act]] = {
     "os-start": (policies.SERVERS_START, _power("start")),
     "os-stop": (policies.SERVERS_STOP, _power("stop")),
@@ -117,6 +131,8 @@ ACTIONS: dict[str, tuple[Rule, Act]] = {
     "lock": (policies.LOCK, _lock),
     "unlock": (policies.UNLOCK, _unlock),
     "rebuild": (policies.SERVERS_REBUILD, rebuild),
+    "forceDelete": (policies.FORCE_DELETE, _force_delete),
+    "restore": (policies.RESTORE, _restore),
     "resize": (policies.SERVERS_RESIZE, moving.resize),
     "confirmResize": (policies.SERVERS_CONFIRM_RESIZE, moving.confirm),
     "revertResize": (policies.SERVERS_REVERT_RESIZE, moving.revert),

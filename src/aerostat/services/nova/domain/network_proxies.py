@@ -81,6 +81,16 @@ async def group_names(nova: Nova, ctx: Context) -> dict[str, dict[str, str]]:
     return {g["id"]: {"name": g["name"], "tenant_id": g["project_id"]} for g in found}
 
 
+async def networks(nova: Nova, ctx: Context) -> list[Doc]:
+    """Return the networks that the caller sees."""
+    return await nova.network.find(asker=asker(ctx), noun="network", filters={})
+
+
+async def network(nova: Nova, ctx: Context, key: str) -> Doc:
+    """Raises: NotFound."""
+    return await _one(nova, ctx, "network", key, "Network")
+
+
 async def pools(nova: Nova, ctx: Context) -> list[Doc]:
     """Return the external networks."""
     filters = {"router:external": "True"}

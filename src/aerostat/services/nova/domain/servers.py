@@ -309,6 +309,14 @@ async def delete(nova: Nova, ctx: Context, uuid: str) -> None:
     await nova.db.write(write)
 
 
+def check_restorable(server: Server, ctx: Context) -> None:
+    """Servers are deleted at once here, so none waits to be restored. Raises: Conflict."""
+    check_unlocked(server, ctx)
+    raise Conflict(
+        f"Cannot 'restore' instance {server.uuid} while it is in vm_state {server.vm_state}"
+    )
+
+
 def check_unlocked(server: Server, ctx: Context) -> None:
     """Raises: Conflict (locked, and the caller is no administrator)."""
     if server.locked and not ctx.is_admin:
