@@ -95,6 +95,13 @@ async def test_security_groups(cloud: WholeCloud) -> None:
     assert (await call(member, "GET", f"/os-security-groups/{group['id']}"))[0] == 404
 
 
+async def test_security_groups_of_a_server(cloud: WholeCloud) -> None:
+    admin, server_id, _ = await built(cloud)
+    _, doc = await call(admin, "GET", f"/servers/{server_id}/os-security-groups", version="2.90")
+    (group,) = doc["security_groups"]
+    assert (group["name"], len(group["id"]), len(group["rules"])) == ("default", 36, 2)
+
+
 async def test_floating_addresses(cloud: WholeCloud) -> None:
     admin, server_id, _ = await built(cloud)
     net = {"name": "public", "router:external": True}

@@ -32,6 +32,7 @@ NOUNS = {
     "security_group": (nouns.GROUPS, schemas.GROUP),
     "security_group_rule": (nouns.RULES, schemas.RULE),
     "floatingip": (nouns.FLOATINGS, schemas.FLOATING),
+    "port": (nouns.PORTS, schemas.PORT),
     "network": (nouns.NETWORKS, schemas.NETWORK),
 }
 

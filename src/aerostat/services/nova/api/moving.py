@@ -7,6 +7,7 @@ from aerostat.kit.http import schema
 from aerostat.kit.http.microversion import Version
 from aerostat.kit.http.route import Reply, Request
 from aerostat.services.nova import policies
+from aerostat.services.nova.api.attributes import disk_config_of
 from aerostat.services.nova.domain import live, resizing
 from aerostat.services.nova.domain.live import EvacuateWish, LiveWish
 from aerostat.services.nova.model.server import Server
@@ -21,7 +22,8 @@ async def resize(nova: Nova, req: Req, server: Server, arguments: Any) -> Reply 
     """Give the server another flavor."""
     body = schema.convert(arguments, Resize, req.version)
     flavor_ref = str(body.flavor).rsplit("/", 1)[-1]
-    await resizing.resize(nova, req.ctx, server.uuid, flavor_ref)
+    disk_config = disk_config_of(body.disk_config)
+    await resizing.resize(nova, req.ctx, server.uuid, flavor_ref, disk_config)
     return None
 
 

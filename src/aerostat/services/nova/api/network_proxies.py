@@ -11,6 +11,7 @@ from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.kit.http.schema import Body
 from aerostat.services.nova import policies
 from aerostat.services.nova.domain import network_proxies as proxies
+from aerostat.services.nova.domain import servers
 from aerostat.services.nova.model.server import Server
 from aerostat.services.nova.runtime import Nova
 
@@ -32,6 +33,9 @@ ADMIN_FIELDS = (
 )
 
 
+GroupId = Annotated[str, Meta(pattern="^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$")]
+
+
 class GroupValues(Body):
     """A security group."""
 
@@ -48,7 +52,7 @@ class GroupBody(Body):
 class RuleValues(Body):
     """A rule for what may come in."""
 
-    parent_group_id: str
+    parent_group_id: GroupId
     ip_protocol: str | None = None
     from_port: int | str | None = None
     to_port: int | str | None = None
@@ -125,10 +129,9 @@ async def make_group(nova: Nova, req: Request[GroupBody]) -> dict[str, Any]:
 
 
 def _values(given: GroupValues) -> dict[str, Any]:
-    name = given.name.strip()
-    if not name:
+    if not given.name.strip():
         raise BadRequest("Security group name cannot be empty", field="name")
-    return {"name": name, "description": given.description or ""}
+    return {"name": given.name, "description": given.description or ""}
 
 
 @routes.get(GROUPS + "/{key}", policy=policies.GROUP_PROXIES["show"], until=LAST)
@@ -158,6 +161,16 @@ def _port(value: int | str | None, field: str) -> int | None:
     if not str(value).isdecimal() or not 0 <= int(value) <= 65535:
         raise BadRequest(f"Invalid {field}: {value}. Valid ports are 1 to 65535.", field=field)
     return int(value)
+
+
+@routes.get("/servers/{server_id}/os-security-groups", policy=None)
+async def groups_of_server(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """List the security groups of a server."""
+    server = await servers.get(nova, req.ctx, req.path["server_id"])
+    req.enforce(policies.SECURITY_GROUPS, {"project_id": server.project_id})
+    names = await proxies.group_names(nova, req.ctx)
+    found = await proxies.groups_of(nova, req.ctx, server)
+    return {"security_groups": [_group(g, names) for g in found]}
 
 
 @routes.post(

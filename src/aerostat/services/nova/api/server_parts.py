@@ -167,14 +167,6 @@ async def clear_password(nova: Nova, req: Request[None]) -> None:
     await _server(nova, req, policies.PASSWORD_CLEAR)
 
 
-@routes.get(URL + "/os-security-groups", policy=None)
-async def security_groups(nova: Nova, req: Request[None]) -> dict[str, Any]:
-    """List the names of a server's security groups."""
-    server = await _server(nova, req, policies.SECURITY_GROUPS)
-    found = await nova.network.security_groups(server_ids=[server.uuid])
-    return {"security_groups": [{"name": n} for n in found.get(server.uuid, [])]}
-
-
 @routes.get(URL + "/os-volume_attachments", policy=None)
 async def volume_attachments(nova: Nova, req: Request[None]) -> dict[str, Any]:
     """List the volumes of a server; there is no volume service yet, so there are none."""

@@ -25,6 +25,17 @@ async def groups(nova: Nova, ctx: Context, *, everyone: bool) -> list[Doc]:
     return await nova.network.find(asker=asker(ctx), noun=GROUP, filters=filters)
 
 
+async def groups_of(nova: Nova, ctx: Context, server: Server) -> list[Doc]:
+    """Return the groups that the server's ports are in, each once."""
+    who = Asker(server.project_id, ctx.is_admin)
+    ports = await nova.network.find(asker=who, noun="port", filters={"device_id": server.uuid})
+    ids = {key for port in ports for key in port["security_groups"]}
+    if not ids:
+        return []
+    found = await nova.network.find(asker=who, noun=GROUP, filters={})
+    return [group for group in found if group["id"] in ids]
+
+
 async def _one(nova: Nova, ctx: Context, noun: str, key: str, what: str) -> Doc:
     found = await nova.network.find(asker=asker(ctx), noun=noun, filters={"id": key})
     if not found:
@@ -140,7 +151,8 @@ async def associate(
 ) -> None:
     """Let a floating address lead to a server.
 
-    Raises: NotFound (address), BadRequest (the server has no fixed address, or not that one).
+    Raises: NotFound (address), BadRequest (the server has no fixed address, or not that one, or
+    another floating address leads there).
     """
     found = await _by_address(nova, ctx, address)
     ports = await nova.network.ports(server_id=server.uuid)
@@ -152,7 +164,10 @@ async def associate(
         if not ends:
             raise BadRequest("Specified fixed address not assigned to instance", field="address")
     values: dict[str, Any] = {"port_id": ends[0][0], "fixed_ip_address": ends[0][1]}
-    await nova.network.change(asker=asker(ctx), noun=FLOATING, key=found["id"], values=values)
+    try:
+        await nova.network.change(asker=asker(ctx), noun=FLOATING, key=found["id"], values=values)
+    except Conflict as why:
+        raise BadRequest(why.message, field="address") from why
 
 
 async def dissociate(nova: Nova, ctx: Context, server: Server, address: str) -> None:

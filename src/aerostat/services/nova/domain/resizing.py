@@ -71,8 +71,12 @@ def check_destination(tx: Tx, server: Server, host: str | None) -> None:
         )
 
 
-async def resize(nova: Nova, ctx: Context, uuid: str, flavor_ref: str) -> None:
+async def resize(
+    nova: Nova, ctx: Context, uuid: str, flavor_ref: str, disk_config: str | None = None
+) -> None:
     """Start giving a server another flavor, on whatever host has room.
+
+    `disk_config`: AUTO or MANUAL from now on, None as before.
 
     Raises: NotFound, Conflict (locked, wrong state), BadRequest (unknown or same flavor, no root
     disk), QuotaExceeded (cores, ram).
@@ -88,7 +92,11 @@ async def resize(nova: Nova, ctx: Context, uuid: str, flavor_ref: str) -> None:
         source = states.host_of(server, "resize")
         kind, status = MigrationType.RESIZE, MigrationStatus.PRE_MIGRATING
         migration = begin(tx, nova, ctx, server, Move(kind=kind, status=status, flavor=flavor))
-        rows.change(tx, uuid, nova.clock.now(), task_state=TaskState.RESIZE_PREP)
+        requested = {**server.requested}
+        if disk_config is not None:
+            requested["disk_config"] = disk_config
+        now = nova.clock.now()
+        rows.change(tx, uuid, now, task_state=TaskState.RESIZE_PREP, requested=requested)
         ignore = [] if nova.config.allow_resize_to_same_host else [source]
         params = server_resize.Params(uuid, migration.uuid, source, ignore=ignore)
         nova.sagas.start(tx, server_resize.saga, params, ctx, uuid)

@@ -89,7 +89,7 @@ def _image(nova: Nova, server: Server, shot: Shot) -> NewImage:
         disk_format="qcow2" if source == "qcow2" else "raw",
         min_disk_gb=max(server.flavor["root_gb"], facts.get("min_disk_gb", 0)),
         min_ram_mib=facts.get("min_ram_mib", 0),
-        properties={**inherited, **shot.metadata, **own},
+        properties={**inherited, **own, **shot.metadata},
     )
 
 
