@@ -34,6 +34,12 @@ def test_no_difference() -> None:
     assert differences(books(), machine(), local_network=True) == []
 
 
+def test_a_server_that_waits_for_a_verdict_is_no_difference() -> None:
+    servers = {"s": Server("s", "VERIFY_RESIZE", "", "h")}
+    said = books(servers=servers, allocated={"s", "m"}, moves={"m"})
+    assert differences(said, machine(directories=["s", "s_resize"]), local_network=True) == []
+
+
 STUCK = {"s": Server("s", "BUILD", "spawning", "h")}
 OFF = {"s": Server("s", "SHUTOFF", "", "h")}
 TWICE = Port("9", "compute:nova", "s", "net-1-with-long-id", ["10.0.0.5"])
@@ -47,6 +53,8 @@ STRAY = Port("8", "compute:nova", "gone", "net-1-with-long-id", ["10.0.0.8"])
         (books(servers=OFF), machine(), "server s is SHUTOFF, its guest is RUNNING"),
         (books(allocated=set()), machine(), "has no allocation"),
         (books(allocated={"s", "x"}), machine(), "allocation of x, which is no server"),
+        (books(moves={"m"}), machine(), "move m waits for its end without an allocation"),
+        (books(), machine(directories=["s", "s_resize"]), "s_resize, but server s is ACTIVE"),
         (books(), machine(guests={}), "has no guest on the hypervisor"),
         (books(), machine(guests={"s": "RUNNING", "g": "RUNNING"}), "guest g, which is no server"),
         (books(), machine(directories=["s", "o"]), "instances/o, which is no server"),

@@ -27,6 +27,10 @@ POWER = {
 }
 """What a server's status says about its guest's power state."""
 
+WAITING = ("finished", "done")
+"""Migrations at rest that hold something on the old host: until a verdict, or until it is back."""
+
+ASIDE = "_resize"
 ID_CHARS = 11
 SETTLE_TIMEOUT_S = 5.0
 SETTLE_POLL_S = 0.25
@@ -52,13 +56,17 @@ class Port(Struct, frozen=True):
 
 
 class Books(Struct, frozen=True):
-    """What the cloud believes; `allocated` are placement's consumers."""
+    """What the cloud believes; `allocated` are placement's consumers.
+
+    `moves` are the migrations that have still something on a host.
+    """
 
     servers: dict[str, Server]
     allocated: set[str]
     ports: list[Port]
     networks: set[str]
     routers: set[str]
+    moves: set[str] = set()
 
 
 def run(command: Command) -> int:
@@ -108,6 +116,11 @@ def read_books(admin: Cloud) -> Books:
         [_port(p) for p in admin.list("network", "ports", "/v2.0/ports")],
         {n["id"] for n in admin.list("network", "networks", "/v2.0/networks")},
         {r["id"] for r in admin.list("network", "routers", "/v2.0/routers")},
+        {
+            m["uuid"]
+            for m in admin.list("compute", "migrations", "/os-migrations")
+            if m["status"] in WAITING
+        },
     )
 
 
@@ -125,8 +138,10 @@ def _servers(books: Books) -> Iterator[str]:
             yield f"server {server.id} rests in {server.status} ({server.task or 'no task'})"
         if server.host and server.id not in books.allocated:
             yield f"server {server.id} on {server.host} has no allocation in placement"
-    for consumer in sorted(books.allocated - set(books.servers)):
-        yield f"placement: allocation of {consumer}, which is no server"
+    for consumer in sorted(books.allocated - set(books.servers) - books.moves):
+        yield f"placement: allocation of {consumer}, which is no server and no move"
+    for move in sorted(books.moves - books.allocated):
+        yield f"placement: move {move} waits for its end without an allocation"
 
 
 def _guests(books: Books, machine: Estate) -> Iterator[str]:
@@ -154,8 +169,11 @@ def _ports(books: Books) -> Iterator[str]:
 
 def _files(books: Books, machine: Estate) -> Iterator[str]:
     for name in machine.directories:
-        if name not in books.servers:
+        server = books.servers.get(name.removesuffix(ASIDE))
+        if server is None:
             yield f"files: instances/{name}, which is no server"
+        elif name.endswith(ASIDE) and server.status != "VERIFY_RESIZE":
+            yield f"files: instances/{name}, but server {server.id} is {server.status}"
     for guest in sorted(set(machine.guests) - set(machine.directories)):
         yield f"files: guest {guest} has no directory"
 
