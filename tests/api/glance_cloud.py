@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from aerostat.assembly.image_stores import open_stores
+from aerostat.kit.clock import SystemClock
 from aerostat.kit.context import Context
 from aerostat.kit.db.migrate import differences, upgrade
 from aerostat.kit.db.sqlite import SqliteDatabase
@@ -17,6 +19,7 @@ from aerostat.kit.http.policy import Policy
 from aerostat.services.glance import runtime
 from aerostat.services.glance.config import GlanceConfig
 from aerostat.services.glance.db.tables import metadata
+from aerostat.services.glance.drivers.file import FileDriver
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.service import manifest
 
@@ -25,6 +28,7 @@ PERSONAS = {
     "member": ("p1", ("member", "reader")),
     "reader": ("p1", ("reader",)),
     "other": ("p2", ("member", "reader")),
+    "service": ("services", ("service",)),
     "third": ("p3", ("member", "reader")),
 }
 OCTETS = {"content-type": "application/octet-stream"}
@@ -86,8 +90,15 @@ class Cloud:
 
     def files(self) -> list[str]:
         """Return the names of all files of image data."""
-        folders = (self.glance.files.folder, self.glance.staging.folder)
+        folders = [self.images, self.glance.staging.folder]
         return sorted(path.name for folder in folders for path in folder.iterdir())
+
+    @property
+    def images(self) -> Path:
+        """The folder of the store of files."""
+        driver = self.glance.stores.get("file")
+        assert isinstance(driver, FileDriver)
+        return driver.files.folder
 
 
 @asynccontextmanager
@@ -96,7 +107,9 @@ async def cloud_in(folder: Path, config: GlanceConfig | None = None) -> AsyncIte
     db = SqliteDatabase(folder / "db")
     await upgrade(db, "glance", manifest.migrations)
     assert await db.read(differences, "glance", metadata) == []
-    glance = runtime.build(db, folder / "glance", config)
+    config, state = config or GlanceConfig(), folder / "glance"
+    stores = open_stores(config, state, SystemClock())
+    glance = runtime.build(db, state, stores, config)
     api = Api(manifest.api, glance, Policy(manifest.rules), authenticate)
     transport = httpx.ASGITransport(app=api)
     async with httpx.AsyncClient(transport=transport, base_url="http://glance") as http:

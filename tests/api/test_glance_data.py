@@ -1,6 +1,8 @@
 """Image data through glance's HTTP API: limits, ranges, hostile data, failures, crashes."""
 
 import asyncio
+import errno
+import os
 import sys
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -8,12 +10,10 @@ from pathlib import Path
 
 import pytest
 from glance_cloud import Cloud, cloud_in
-from msgspec.structs import replace
 
 from aerostat.services.glance.config import GlanceConfig
-from aerostat.services.glance.domain import images
-from aerostat.services.glance.domain.uploads import recover
-from aerostat.services.glance.model.listing import Viewer
+from aerostat.services.glance.domain import leases
+from aerostat.services.glance.runtime import Glance
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 import glance_disks as disks
@@ -146,32 +146,51 @@ async def test_deleted_while_it_is_uploaded(cloud: Cloud) -> None:
     assert cloud.files() == []
 
 
-async def test_recovery_after_a_kill(cloud: Cloud) -> None:
-    glance = cloud.glance
-    whole, half, gone = [await cloud.image() for _ in range(3)]
+async def _nothing(_glance: Glance, *_args: object) -> None:
+    """What a killed process still does."""
+
+
+@pytest.mark.parametrize("where", ["while it comes", "announced", "stored"])
+async def test_recovery_after_a_kill(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    whole, half = [await cloud.image() for _ in range(2)]
     await cloud.upload(whole["id"], b"data")
-    await images.edit(glance, half["id"], _saving)
-    glance.files.part(half["id"]).write_bytes(b"half")
-    glance.files.path(gone["id"]).write_bytes(b"renamed, never active")
-    glance.files.path("unknown").write_bytes(b"row deleted, file not yet")
-    await recover(glance)
-    assert cloud.files() == [whole["id"]]
-    seen = await images.seen(glance, Viewer("", True), half["id"])
-    assert seen.image.status == "queued"
+    driver = cloud.glance.stores.get("file")
+    add = driver.add
+
+    async def killed(image_id: str, source: Path) -> None:
+        if where == "stored":
+            await add(image_id, source)
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "end", _nothing)
+        patch.setattr(driver, "add", killed)
+        data = _failing() if where == "while it comes" else b"half"
+        assert (await cloud.upload(half["id"], data)).status_code == 500
+    (cloud.glance.staging.folder / "unknown").write_bytes(b"nobody's")
+    assert (await cloud.show(half["id"]))["status"] == "saving"
+    await leases.recover(cloud.glance)
+    await _untouched_but(cloud, half["id"], [whole["id"]])
     assert (await cloud.upload(half["id"], b"again")).status_code == 204
-    assert (await cloud.upload(gone["id"], b"again")).status_code == 204
 
 
-async def test_no_room(cloud: Cloud) -> None:
+async def _untouched_but(cloud: Cloud, image_id: str, files: list[str]) -> None:
+    assert (await cloud.show(image_id))["status"] == "queued"
+    assert cloud.files() == files
+
+
+async def test_no_room(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     image = await cloud.image()
-    part = cloud.glance.files.part(image["id"])
-    part.symlink_to("/dev/full")
-    assert (await cloud.upload(image["id"], b"x" * 100)).status_code == 413
+
+    def full(fd: int, data: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        assert (await cloud.upload(image["id"], b"x" * 100)).status_code == 413
     await _untouched(cloud, image["id"])
-
-
-def _saving(image: images.Image) -> images.Image:
-    return replace(image, status="saving")
 
 
 async def test_memory_stays_flat(tmp_path: Path) -> None:

@@ -320,7 +320,7 @@ async def test_documents(cloud: Cloud) -> None:
         assert reply.json()["name"] == name
     assert (await cloud.ask("GET", "/v2/schemas/none")).status_code == 404
     methods = (await cloud.ask("GET", "/v2/info/import")).json()["import-methods"]["value"]
-    assert methods == ["glance-direct", "web-download"]
+    assert methods == ["glance-direct", "web-download", "copy-image"]
     assert (await cloud.ask("GET", "/v2/info/stores")).json()["stores"][0]["id"] == "file"
     assert (await cloud.ask("GET", "/v2/tasks")).status_code == 403
     assert (await cloud.ask("GET", "/v2/tasks", "admin")).json()["tasks"] == []

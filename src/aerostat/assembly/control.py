@@ -26,6 +26,7 @@ from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.serve import HttpServer, Tls
 from aerostat.kit.ids import new_uuid
 from aerostat.kit.log import Logger
+from aerostat.services.glance.tasks.upkeep import Upkeep
 from aerostat.services.neutron.tasks.rescheduler import Rescheduler
 from aerostat.services.nova.tasks.leftovers import Leftovers
 from aerostat.services.nova.tasks.novncproxy import NovncProxy
@@ -46,7 +47,7 @@ class Control:
         self._settings, self._roles, self._alone = settings, roles, alone
         self._servers: list[HttpServer] = []
         self._proxy: NovncProxy | None = None
-        self._tasks: list[Presence | Rescheduler | Leftovers] = []
+        self._tasks: list[Presence | Rescheduler | Leftovers | Upkeep] = []
 
     def parts(self) -> dict[str, Probe]:
         """Return what tells whether the parts of this process are well."""
@@ -75,6 +76,8 @@ class Control:
             self._tasks.append(Leftovers(self.plane.nova))
         if "nova" in self.plane.services:
             self._tasks.append(Presence(self.plane.nova, s.host_name, self._roles))
+        if "glance" in self.plane.services:
+            self._tasks.append(Upkeep(self.plane.services["glance"]))
         if "neutron" in self.plane.services:
             self._tasks.append(Rescheduler(self.plane.services["neutron"]))
         for task in self._tasks:

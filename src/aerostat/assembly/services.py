@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from aerostat.assembly.image_stores import open_stores
 from aerostat.assembly.roles import APIS, CONTROL, NOVA, Roles
 from aerostat.assembly.settings import Settings, options
 from aerostat.contracts.compute import metadata
@@ -24,6 +25,7 @@ from aerostat.kit.saga.engine import Engine
 from aerostat.services.glance import provides as glance_provides
 from aerostat.services.glance import runtime as glance_runtime
 from aerostat.services.glance import service as glance_service
+from aerostat.services.glance.config import GlanceConfig
 from aerostat.services.keystone import provides as keystone_provides
 from aerostat.services.keystone import runtime as keystone_runtime
 from aerostat.services.keystone import service as keystone_service
@@ -165,7 +167,10 @@ def keystone_of(
 
 async def _glance(world: World) -> Any:
     state = world.settings.control_dir / "glance"
-    glance = glance_runtime.build(world.db, state, clock=world.clock)
+    config = options(world.settings.glance, GlanceConfig, "glance")
+    stores = open_stores(config, state, world.clock)
+    glance = glance_runtime.build(world.db, state, stores, config, clock=world.clock)
+    glance.identity = identity.at(world.bus)
     if not world.db.shared:  # What another copy is writing is none of this one's business.
         await glance_provides.recover(glance)
     image.serve(world.bus, glance_provides.ImageProvider(glance))

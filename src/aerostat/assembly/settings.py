@@ -116,6 +116,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int = 8790
     """The port of /healthz and /metrics; a process without APIs uses the next one. 0: none."""
 
+    glance: dict[str, Any] = {}
+    """The table [glance] of aerostat.toml: options of GlanceConfig by their names."""
+
     log_level: str = "INFO"
     """DEBUG shows every request."""
 
@@ -191,7 +194,7 @@ def load(state_dir: Path | None = None) -> Settings:
 def options(values: dict[str, Any], kind: type[T], table: str) -> T:
     """Return a service's options as `kind`. Raises: BadRequest, naming the one that is wrong."""
     try:
-        return msgspec.convert(values, kind)
+        return msgspec.convert(values, kind, dec_hook=_path)
     except msgspec.ValidationError as why:
         raise BadRequest(f"An option of [{table}] is wrong: {why}", field=table) from why
 

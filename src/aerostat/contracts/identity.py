@@ -23,6 +23,14 @@ class Identity(Protocol):
         """Tell whether an enabled project has this id."""
         ...
 
+    async def limits(self, *, service_type: str, project_id: str) -> dict[str, int]:
+        """Return the unified limits of a service that bind a project; -1 is no limit."""
+        ...
+
+    async def endpoint(self, *, service_type: str, region: str, interface: str) -> str:
+        """Return the URL of a service in a region, or nothing."""
+        ...
+
     async def register(self, *, region: str, services: list[CatalogService]) -> None:
         """Make the catalogue hold these services with public, internal and admin endpoints.
 

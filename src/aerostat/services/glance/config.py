@@ -1,10 +1,123 @@
 """What an operator may set of glance; the names are upstream's where the meaning is."""
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from aerostat.kit.log import Secret
+
+
+class FileStore(Struct, frozen=True, kw_only=True, tag="file", tag_field="type"):
+    """Files of a folder of this host, or of one that every glance-api mounts."""
+
+    filesystem_store_datadir: str = ""
+    """The folder; `glance/images` in the state directory if empty."""
+
+    weight: int = 0
+    """Among the stores that have an image, the heaviest is read."""
+
+
+class HttpStore(Struct, frozen=True, kw_only=True, tag="http", tag_field="type"):
+    """Web servers whose URLs may be locations of images; read only."""
+
+    weight: int = 0
+    """Among the stores that have an image, the heaviest is read."""
+
+
+class S3Store(Struct, frozen=True, kw_only=True, tag="s3", tag_field="type"):
+    """A bucket of an S3 server; it must exist."""
+
+    s3_store_host: str
+    """The server, as https://host[:port][/path]."""
+
+    s3_store_bucket: str
+    """The bucket, addressed by path."""
+
+    s3_store_access_key: Secret
+    """The key's name."""
+
+    s3_store_secret_key: Secret
+    """The key."""
+
+    s3_store_region: str = "us-east-1"
+    """The region that requests are signed for."""
+
+    s3_store_large_object_size: int = 100 << 20
+    """Bytes; larger images are put in parts."""
+
+    s3_store_large_object_chunk_size: int = 64 << 20
+    """Bytes of one part; S3 wants 5 MiB at least and has 10,000 parts at most."""
+
+    timeout_s: float = 60.0
+    """Seconds that the server may be silent."""
+
+    weight: int = 0
+    """Among the stores that have an image, the heaviest is read."""
+
+
+class RbdStore(Struct, frozen=True, kw_only=True, tag="rbd", tag_field="type"):
+    """A pool of a Ceph cluster; needs Debian's python3-rados and python3-rbd."""
+
+    rbd_store_pool: str = "images"
+    """The pool."""
+
+    rbd_store_user: str = "glance"
+    """The user, without `client.`."""
+
+    rbd_store_ceph_conf: str = "/etc/ceph/ceph.conf"
+    """Ceph's configuration file."""
+
+    rbd_store_chunk_size: int = 8
+    """MiB of an object of the images; a power of two."""
+
+    rados_connect_timeout: int = 10
+    """Seconds that connecting may take."""
+
+    weight: int = 0
+    """Among the stores that have an image, the heaviest is read."""
+
+
+StoreConfig = FileStore | HttpStore | S3Store | RbdStore
+
+
+def _one_store() -> dict[str, StoreConfig]:
+    return {"file": FileStore()}
 
 
 class GlanceConfig(Struct, frozen=True, kw_only=True):
     """Options of the image service. Every default runs a whole cloud."""
+
+    enabled_backends: dict[str, StoreConfig] = field(default_factory=_one_store)
+    """Stores by their ids: `[glance.enabled_backends.ID]` with `type` and the type's options."""
+
+    default_backend: str = "file"
+    """The id of the store that takes data if the client does not say which."""
+
+    node_staging_uri: str = ""
+    """The folder where data arrives; several glance-api share it. `glance/staging` if empty."""
+
+    show_multiple_locations: bool = False
+    """Whether images show `locations`, and a PATCH may change them. Source: OSSN-0065: unsafe."""
+
+    show_image_direct_url: bool = False
+    """Whether images show `direct_url`, the first of their locations."""
+
+    do_secure_hash: bool = True
+    """Whether data that is added as a location is read and hashed."""
+
+    delayed_delete: bool = False
+    """Whether the data of a deleted image stays in its stores for `scrub_time`."""
+
+    scrub_time: int = 0
+    """Seconds after which the scrubber removes the data of a deleted image."""
+
+    wakeup_time: int = 300
+    """Seconds between two runs of the scrubber."""
+
+    lease_s: float = 120.0
+    """Seconds after which work that gives no sign of life is undone by another process."""
+
+    use_keystone_limits: bool = False
+    """Whether the unified limits of keystone bind: image_size_total, image_stage_total (MiB),
+    image_count_total, image_count_uploading. What is not registered there is 0 then."""
 
     image_size_cap: int = 1 << 40
     """Bytes of one image's data at most."""
@@ -52,7 +165,9 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
     inspection_memory_mib: int = 256
     """Address space in MiB of the process that inspects an image."""
 
-    import_methods: tuple[str, ...] = ("glance-direct", "web-download")
+    import_methods: tuple[str, ...] = (
+        "glance-direct", "web-download", "copy-image",
+    )  # fmt: skip
     """Ways to import that /v2/info/import offers."""
 
     web_download_ports: tuple[int, ...] = (80, 443)

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -73,12 +74,35 @@ class FileStore:
         loop = asyncio.get_running_loop()
         writer.take(piece, lambda fn: loop.run_in_executor(self._pool, fn, piece))
 
-    async def commit(self, name: str) -> None:
-        """Give the part file its name, durably."""
-        await self._in_thread(self._commit, name)
+    async def adopt(self, name: str, source: Path) -> None:
+        """Have the data of the file `source` too: by a link, or a copy if it must be.
 
-    def _commit(self, name: str) -> None:
-        self.part(name).replace(self.path(name))
+        Raises: TooLarge (no room), Unavailable.
+        """
+        with _disk():
+            await self._in_thread(self._adopt, name, source)
+
+    def _adopt(self, name: str, source: Path) -> None:
+        part = self.part(name)
+        part.unlink(missing_ok=True)
+        try:
+            os.link(source, part)
+        except OSError as why:
+            if why.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                raise
+            try:
+                _copy(source, part)
+            except OSError:
+                part.unlink(missing_ok=True)
+                raise
+        self._rename(name, name)
+
+    async def rename(self, part: str, name: str) -> None:
+        """Give the part file of `part` the name `name`, durably."""
+        await self._in_thread(self._rename, part, name)
+
+    def _rename(self, part: str, name: str) -> None:
+        self.part(part).replace(self.path(name))
         _sync_folder(self.folder)
 
     async def discard(self, name: str) -> None:
@@ -120,6 +144,27 @@ class FileStore:
         finally:
             os.close(fd)
 
+    async def digest(self, chunks: AsyncIterator[bytes]) -> Written:
+        """Return what `chunks` come to, without keeping them."""
+        digests = _Digests(self._hash_algo)
+        async for piece in _pieces(chunks):
+            await self._in_thread(digests.take, piece)
+        return digests.written()
+
+    async def measure(self, path: Path) -> Written:
+        """Return what the data of a file that is there comes to. Raises: NotFound."""
+        return await self._in_thread(self._measure, path)
+
+    def _measure(self, path: Path) -> Written:
+        digests = _Digests(self._hash_algo)
+        try:
+            with path.open("rb") as file:
+                while piece := file.read(PIECE_BYTES):
+                    digests.take(piece)
+        except FileNotFoundError as why:
+            raise NotFound("No data has been staged.") from why
+        return digests.written()
+
     async def sweep(self, keep: set[str]) -> list[str]:
         """Remove every file but those of `keep`; return what was removed."""
         return await self._in_thread(self._sweep, keep)
@@ -147,6 +192,24 @@ def _disk() -> Iterator[None]:
         if why.errno in (errno.ENOSPC, errno.EDQUOT):
             raise TooLarge("There is not enough room on the image store.") from why
         raise Unavailable("The image store failed.", detail=repr(why)) from why
+
+
+class _Digests:
+    """The digests of data that comes piece by piece."""
+
+    def __init__(self, hash_algo: str) -> None:
+        self._md5, self._hash = hashlib.md5(usedforsecurity=False), hashlib.new(hash_algo)
+        self._size = 0
+
+    def take(self, piece: bytes) -> None:
+        """Add a piece."""
+        self._size += len(piece)
+        self._md5.update(piece)
+        self._hash.update(piece)
+
+    def written(self) -> Written:
+        """Return what it came to."""
+        return Written(self._size, self._md5.hexdigest(), self._hash.hexdigest())
 
 
 class _Writer:
@@ -199,6 +262,14 @@ async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             gathered, size = [], 0
     if size:
         yield b"".join(gathered)
+
+
+def _copy(source: Path, to: Path) -> None:
+    with source.open("rb") as old, to.open("wb") as new:
+        os.fchmod(new.fileno(), 0o600)
+        shutil.copyfileobj(old, new, PIECE_BYTES)
+        new.flush()
+        os.fsync(new.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

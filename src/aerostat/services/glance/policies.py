@@ -42,6 +42,17 @@ DEACTIVATE = Rule("deactivate", PROJECT_MEMBER_OR_ADMIN, "POST .../actions/deact
 REACTIVATE = Rule("reactivate", PROJECT_MEMBER_OR_ADMIN, "POST .../actions/reactivate")
 TASKS = Rule("tasks_api_access", ADMIN, "/v2/tasks")
 STORES_DETAIL = Rule("stores_info_detail", ADMIN, "GET /v2/info/stores/detail")
+DELETE_LOCATION = Rule("delete_image_location", "role:admin", "DELETE /v2/stores/{store}/{image}")
+GET_LOCATION = Rule("get_image_location", PROJECT_READER_OR_ADMIN, "GET /v2/images/{image_id}")
+SET_LOCATION = Rule("set_image_location", PROJECT_MEMBER_OR_ADMIN, "PATCH /v2/images/{image_id}")
+ADD_LOCATION = Rule(
+    "add_image_location", PROJECT_MEMBER_OR_ADMIN, "POST /v2/images/{image_id}/locations"
+)
+FETCH_LOCATION = Rule(
+    "fetch_image_location", "rule:service_api", "GET /v2/images/{image_id}/locations"
+)
+SERVICE_API = Rule("service_api", "role:service")
+COPY = Rule("copy_image", "role:admin", "POST /v2/images/{image_id}/import")
 CACHE_LIST = Rule("cache_list", ADMIN, "GET /v2/cache")
 CACHE_IMAGE = Rule("cache_image", ADMIN, "PUT /v2/cache/{image_id}")
 CACHE_DELETE = Rule("cache_delete", ADMIN, "DELETE /v2/cache")
@@ -49,7 +60,8 @@ CACHE_DELETE = Rule("cache_delete", ADMIN, "DELETE /v2/cache")
 RULES = [
     DEFAULT, ADD, DELETE, GET, LIST, MODIFY, PUBLICIZE, COMMUNITIZE, DOWNLOAD, UPLOAD,
     ADD_MEMBER, DELETE_MEMBER, GET_MEMBER, GET_MEMBERS, MODIFY_MEMBER, DEACTIVATE, REACTIVATE,
-    TASKS, STORES_DETAIL, CACHE_LIST, CACHE_IMAGE, CACHE_DELETE,
+    TASKS, STORES_DETAIL, DELETE_LOCATION, GET_LOCATION, SET_LOCATION, ADD_LOCATION, FETCH_LOCATION,
+    SERVICE_API, COPY, CACHE_LIST, CACHE_IMAGE, CACHE_DELETE,
 ]  # fmt: skip
 
 _METADEF_READ = (

@@ -9,7 +9,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Forbidden, NotFound
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.domain import downloads, images
-from aerostat.services.glance.domain.uploads import recover
+from aerostat.services.glance.domain.leases import recover
 from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.model.listing import Listing, Viewer
 from aerostat.services.glance.runtime import Glance

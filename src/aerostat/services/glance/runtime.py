@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aerostat.contracts.identity import Identity
 from aerostat.kit.clock import Clock, SystemClock
 from aerostat.kit.db.engine import Database
 from aerostat.kit.ids import IdSource, new_uuid
 from aerostat.services.glance.config import GlanceConfig
 from aerostat.services.glance.filestore import FileStore
 from aerostat.services.glance.inspector import Inspector
+from aerostat.services.glance.stores import Stores
 from aerostat.services.glance.tickets import Tickets
 from aerostat.services.glance.web import Web
 
@@ -24,21 +26,24 @@ RENDERED_MAX = 10_000
 class Glance:
     """The image service of one process; first argument of handlers and verbs.
 
-    `staging` holds data that was staged for an import. `rendered` remembers the JSON of an image
-    by id and generation.
+    Data arrives in `staging`, and waits there for an import. `leases` are those of the work that
+    goes on in this process. `identity` says what limits projects have. `rendered` remembers the
+    JSON of an image by id, generation, and whether it shows locations.
     """
 
     db: Database
     clock: Clock
     ids: IdSource
     config: GlanceConfig
-    files: FileStore
+    stores: Stores
     staging: FileStore
     tickets: Tickets
     inspector: Inspector
     web: Web
-    rendered: OrderedDict[tuple[str, int], bytes] = field(default_factory=OrderedDict)
+    rendered: OrderedDict[tuple[str, int, bool], bytes] = field(default_factory=OrderedDict)
     background: set[Any] = field(default_factory=set)
+    leases: set[str] = field(default_factory=set)
+    identity: Identity | None = None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` run on its own, and keep it alive until it is done."""
@@ -49,36 +54,38 @@ class Glance:
     async def close(self) -> None:
         """Finish what is under way."""
         await asyncio.gather(*self.background, return_exceptions=True)
-        await self.files.close()
+        await self.stores.close()
         await self.staging.close()
 
 
 def build(
     db: Database,
     state: Path,
-    config: GlanceConfig | None = None,
+    stores: Stores,
+    config: GlanceConfig,
     *,
     clock: Clock | None = None,
     ids: IdSource = new_uuid,
 ) -> Glance:
-    """Return glance with its data and keys under `state` (images/, staging/, ticket-key)."""
-    config = config or GlanceConfig()
-    files = FileStore(state / "images", config.transfer_threads, config.hashing_algorithm)
-    staging = FileStore(state / "staging", config.transfer_threads, config.hashing_algorithm)
-    files.prepare()
+    """Return glance with its data and keys under `state` (staging/, ticket-key)."""
+    folder = Path(config.node_staging_uri.removeprefix("file://") or state / "staging")
+    staging = FileStore(folder, config.transfer_threads, config.hashing_algorithm)
     staging.prepare()
     return Glance(
         db=db,
         clock=clock or SystemClock(),
         ids=ids,
         config=config,
-        files=files,
+        stores=stores,
         staging=staging,
         tickets=Tickets(state / "ticket-key"),
         inspector=Inspector(config.inspection_timeout_s, config.inspection_memory_mib),
-        web=Web(
-            config.web_download_ports,
-            config.web_download_networks,
-            config.web_download_timeout_s,
-        ),
+        web=web_of(config),
+    )
+
+
+def web_of(config: GlanceConfig) -> Web:
+    """Return what fetches URLs that tenants gave."""
+    return Web(
+        config.web_download_ports, config.web_download_networks, config.web_download_timeout_s
     )

@@ -15,9 +15,10 @@ from aerostat.services.glance.api import (
     metadefs,
     root,
     schemas,
+    stores,
 )
 
-NOUNS = (images, data, members, imports, schemas, metadefs, metadef_items)
+NOUNS = (images, data, members, imports, stores, schemas, metadefs, metadef_items)
 
 spec: ApiSpec = ApiSpec(
     name="glance",

@@ -5,13 +5,15 @@ Source: OSSN-0094 and CVE-2025 reports on import filtering; RFC 6890 for special
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
-from aerostat.kit.errors import BadRequest, Unavailable
+from aerostat.kit.errors import BadRequest, NotFound, Unavailable
 
 CHUNK_BYTES = 1 << 18
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -48,6 +50,16 @@ class Web:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return Target(parts.scheme, host, str(address), port, path)
 
+    async def trusted(self, url: str) -> Target:
+        """Return where a URL leads that is the operator's, whatever address it has.
+
+        Raises: BadRequest (it leads nowhere).
+        """
+        parts = _split(url)
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        found = await _resolve(url, str(parts.hostname), port)
+        return Target(parts.scheme, str(parts.hostname), str(found[0]), port, parts.path or "/")
+
     def _allowed(self, address: Address) -> bool:
         inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
         if inner is not None:
@@ -56,28 +68,67 @@ class Web:
             return True
         return address.is_global and not address.is_multicast
 
-    async def fetch(self, target: Target) -> AsyncIterator[bytes]:
-        """Yield what the target serves. Raises: BadRequest (it serves nothing), Unavailable."""
-        import httpx  # heavy: only an import from the web needs it
+    async def fetch(
+        self,
+        target: Target,
+        span: tuple[int, int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[bytes]:
+        """Yield what the target serves; `span`: the first byte wanted, and how many.
+
+        Raises: BadRequest (it serves nothing), Unavailable.
+        """
+        extra = dict(headers or {})
+        if span is not None:
+            extra["range"] = f"bytes={span[0]}-{span[0] + span[1] - 1}"
+        async with self._opened("GET", target, extra) as reply:
+            if reply.status_code not in _wanted(span):
+                raise BadRequest(f"The URL answered with status {reply.status_code}.")
+            left = span[1] if span else None
+            async for chunk in reply.aiter_raw(CHUNK_BYTES):
+                piece = chunk if left is None else chunk[:left]
+                left = None if left is None else left - len(piece)
+                if piece:
+                    yield piece
+            if left:
+                raise Unavailable("The data at the URL is cut off.")
+
+    async def size(self, target: Target) -> int:
+        """Return how many bytes the target serves. Raises: NotFound, BadRequest, Unavailable."""
+        async with self._opened("HEAD", target, {}) as reply:
+            length = reply.headers.get("content-length", "")
+            if reply.status_code == 404:
+                raise NotFound("There is nothing at the URL.")
+            if reply.status_code != 200 or not length.isdecimal():
+                raise BadRequest(f"The URL answered with status {reply.status_code}.", field="url")
+            return int(length)
+
+    @asynccontextmanager
+    async def _opened(
+        self, method: str, target: Target, extra: dict[str, str]
+    ) -> AsyncIterator[Any]:
+        import httpx  # heavy: only what comes from the web needs it
 
         literal = f"[{target.address}]" if ":" in target.address else target.address
         url = f"{target.scheme}://{literal}:{target.port}{target.path}"
-        headers = {"host": _host_header(target), "accept-encoding": "identity"}
-        limits = httpx.Timeout(30.0, read=60.0)
+        headers = {**extra, "host": _host_header(target), "accept-encoding": "identity"}
+        limits, names = httpx.Timeout(30.0, read=60.0), {"sni_hostname": target.host}
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
                 httpx.AsyncClient(trust_env=False, timeout=limits) as client,
-                client.stream(
-                    "GET", url, headers=headers, extensions={"sni_hostname": target.host}
-                ) as reply,
+                client.stream(method, url, headers=headers, extensions=names) as reply,
             ):
-                if reply.status_code != 200:
-                    raise BadRequest(f"The URL answered with status {reply.status_code}.")
-                async for chunk in reply.aiter_raw(CHUNK_BYTES):
-                    yield chunk
+                yield reply
         except (httpx.HTTPError, TimeoutError) as why:
             raise Unavailable("The URL could not be fetched.", detail=repr(why)) from why
+
+
+def _wanted(span: tuple[int, int] | None) -> tuple[int, ...]:
+    """A server that knows no ranges sends everything: of use if the start is wanted."""
+    if span is None:
+        return (200,)
+    return (206,) if span[0] else (200, 206)
 
 
 def _split(url: str) -> SplitResult:

@@ -5,8 +5,8 @@ from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound, Unauthorized
 from aerostat.services.keystone.db import actors
-from aerostat.services.keystone.domain import revocation
-from aerostat.services.keystone.domain.bootstrap import put_service
+from aerostat.services.keystone.domain import limits, revocation
+from aerostat.services.keystone.domain.bootstrap import endpoint_url, put_service
 from aerostat.services.keystone.domain.tokens import resolve
 from aerostat.services.keystone.runtime import Keystone
 
@@ -33,6 +33,14 @@ class IdentityProvider:
         await revocation.refresh(self._keystone)
         found = await self._keystone.remember(actors.project_record, project_id)
         return found is not None and found.project.enabled and not found.project.is_domain
+
+    async def limits(self, *, service_type: str, project_id: str) -> dict[str, int]:
+        """Return the unified limits of a service that bind a project."""
+        return await self._keystone.db.read(limits.of_project, service_type, project_id)
+
+    async def endpoint(self, *, service_type: str, region: str, interface: str) -> str:
+        """Return the URL of a service in a region, or nothing."""
+        return await self._keystone.db.read(endpoint_url, service_type, region, interface)
 
     async def register(self, *, region: str, services: list[CatalogService]) -> None:
         """Make the catalogue hold these services with their endpoints, at these URLs."""

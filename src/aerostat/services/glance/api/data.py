@@ -29,12 +29,13 @@ def check_media(req: Request[Any]) -> None:
 async def upload(glance: Glance, req: Request[None]) -> None:
     """Upload the data of an image, with a token or with a ticket for just this image."""
     image_id, ticket = req.path["image_id"], req.query.get("ticket")
+    store = req.headers.get("x-image-meta-store", "")
     if ticket is None or not downloads.may_upload(glance, image_id, ticket):
         req.ctx = await req.identify()
         image_id = (await permitted(glance, req, policies.UPLOAD)).image.id
     check_media(req)
     check_length(glance, req)
-    await uploads.upload(glance, image_id, req.chunks())
+    await uploads.upload(glance, image_id, req.chunks(), store)
 
 
 def check_length(glance: Glance, req: Request[Any]) -> None:

@@ -8,8 +8,8 @@ from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.glance import policies
 from aerostat.services.glance.api import views
 from aerostat.services.glance.api.asking import document, permitted, viewer
-from aerostat.services.glance.domain import images
-from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.domain import images, locations
+from aerostat.services.glance.model.image import Image, Move
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.schemas import attributes, patch
 from aerostat.services.glance.schemas.listing import listing
@@ -23,7 +23,7 @@ async def index(glance: Glance, req: Request[None]) -> Reply:
     check_path(req)
     wanted = listing(req.query, viewer(req.ctx), glance.config)
     found = await images.listed(glance, wanted)
-    shown = _permitted(req, found)
+    shown = _permitted(glance, req, found)
     return Reply(raw=views.page(glance, shown, req.query, wanted.limit))
 
 
@@ -40,14 +40,31 @@ async def delete_all(_glance: Glance, req: Request[None]) -> None:
     raise MethodNotAllowed()
 
 
-def _permitted(req: Request[None], found: list[Image]) -> list[Image]:
-    """Return those that get_image allows; asked once for images that are alike to it."""
+def _permitted(glance: Glance, req: Request[None], found: list[Image]) -> list[tuple[Image, bool]]:
+    """Return those that get_image allows, and whether locations are shown with each.
+
+    Policy is asked once for images that are alike to it.
+    """
     member, answers = req.ctx.project_id, {}
     for image in found:
         key = (image.owner, image.visibility)
         if key not in answers:
-            answers[key] = req.allows(policies.GET, image.target(member))
-    return [image for image in found if answers[image.owner, image.visibility]]
+            allowed = req.allows(policies.GET, image.target(member))
+            answers[key] = (allowed, places_shown(glance, req, image))
+    kept = [(image, answers[image.owner, image.visibility]) for image in found]
+    return [(image, places) for image, (allowed, places) in kept if allowed]
+
+
+def places_shown(glance: Glance, req: Request[Any], image: Image) -> bool:
+    """Tell whether the caller is shown where the data lies."""
+    shows = views.shows_places(glance)
+    return shows and req.allows(policies.GET_LOCATION, image.target())
+
+
+def reply(glance: Glance, req: Request[Any], image: Image, **headers: str) -> Reply:
+    """Return the document of an image as the caller may see it."""
+    raw = views.encoded(glance, image, places_shown(glance, req, image))
+    return Reply(raw=raw, headers=headers)
 
 
 @routes.post("/images", policy=None, body=dict[str, Any])
@@ -64,7 +81,8 @@ async def create(glance: Glance, req: Request[dict[str, Any]]) -> Reply:
     headers = {"location": f"{req.base}/v2/images/{made.id}"}
     if glance.config.import_methods:
         headers["openstack-image-import-methods"] = ",".join(glance.config.import_methods)
-    return Reply(raw=views.encoded(glance, made), headers=headers)
+    headers["openstack-image-store-ids"] = ",".join(glance.stores.ids)
+    return reply(glance, req, made, **headers)
 
 
 def _check_visibility(req: Request[Any], image: Image, target: dict[str, object]) -> None:
@@ -78,14 +96,16 @@ def _check_visibility(req: Request[Any], image: Image, target: dict[str, object]
 async def show(glance: Glance, req: Request[None]) -> Reply:
     """Show an image."""
     found = await permitted(glance, req, policies.GET)
-    return Reply(raw=views.encoded(glance, found.image))
+    return reply(glance, req, found.image)
 
 
 @routes.patch("/images/{image_id}", policy=None, stream=True)
 async def update(glance: Glance, req: Request[None]) -> Reply:
     """Change attributes, properties and tags by a JSON patch."""
-    ops = patch.parse(req.headers.get("content-type", ""), await document(req))
-    await permitted(glance, req, policies.MODIFY)
+    every = patch.parse(req.headers.get("content-type", ""), await document(req))
+    ops = [op for op in every if op.name != "locations"]
+    found = await permitted(glance, req, policies.MODIFY)
+    moves = [moved(glance, req, found.image, op) for op in every if op.name == "locations"]
 
     def change(image: Image) -> Image:
         new = patch.apply(glance.config, image, ops)
@@ -96,8 +116,22 @@ async def update(glance: Glance, req: Request[None]) -> Reply:
         images.check_quotas(glance.config, new)
         return new
 
-    made = await images.edit(glance, req.path["image_id"], change)
-    return Reply(raw=views.encoded(glance, made))
+    made = await locations.edit(glance, found.image.id, moves, change)
+    return reply(glance, req, made)
+
+
+def moved(glance: Glance, req: Request[Any], image: Image, op: patch.Op) -> Move:
+    """Return what a change of `locations` asks for. Raises: Forbidden, BadRequest."""
+    if not glance.config.show_multiple_locations:
+        raise Forbidden("It's not allowed to add/remove/replace locations if they are invisible.")
+    rules = {
+        "add": (policies.SET_LOCATION,),
+        "replace": (policies.SET_LOCATION, policies.DELETE_LOCATION),
+        "remove": (policies.DELETE_LOCATION,),
+    }
+    for rule in rules[op.op]:
+        req.enforce(rule, image.target())
+    return patch.move(glance.stores, op)
 
 
 @routes.delete("/images/{image_id}", policy=None)

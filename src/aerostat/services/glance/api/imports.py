@@ -5,12 +5,13 @@ from typing import Any
 from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.route import Request, Routes
 from aerostat.kit.http.schema import Open
+from aerostat.kit.ids import is_uuid
 from aerostat.services.glance import policies
 from aerostat.services.glance.api import views
 from aerostat.services.glance.api.asking import permitted
 from aerostat.services.glance.api.data import check_length, check_media
-from aerostat.services.glance.api.views import STORE
-from aerostat.services.glance.domain import imports
+from aerostat.services.glance.domain import imports, quotas, staging, tasks
+from aerostat.services.glance.domain.elsewhere import Remote
 from aerostat.services.glance.domain.imports import Asker, Import
 from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.runtime import Glance
@@ -20,12 +21,12 @@ routes: Routes[Glance] = Routes("imports")
 
 
 class ImportBody(Open):
-    """How to import; `stores` and `all_stores` choose among the only store there is."""
+    """How to import, and into which stores."""
 
     method: dict[str, Any]
     stores: list[str] = []
     all_stores: bool = False
-    all_stores_must_succeed: bool = True
+    all_stores_must_succeed: bool | None = None
 
 
 class TaskBody(Open):
@@ -37,7 +38,7 @@ class TaskBody(Open):
 
 def asker(req: Request[Any]) -> Asker:
     """Return who asks."""
-    return Asker(req.ctx.request_id, req.ctx.user_id, req.ctx.project_id)
+    return Asker(req.ctx.request_id, req.ctx.user_id, req.ctx.project_id, req.ctx.token)
 
 
 @routes.put("/images/{image_id}/stage", policy=None, status=204, stream=True)
@@ -46,28 +47,60 @@ async def stage(glance: Glance, req: Request[None]) -> None:
     check_media(req)
     check_length(glance, req)
     found = await permitted(glance, req, policies.MODIFY)
-    await imports.stage(glance, found.image.id, req.chunks())
+    await staging.stage(glance, found.image.id, req.chunks())
 
 
 @routes.post("/images/{image_id}/import", policy=None, status=202, body=ImportBody)
 async def start(glance: Glance, req: Request[ImportBody]) -> None:
-    """Import staged data, or data from the web."""
-    method = req.body.method
-    name, uri = str(method.get("name", "")), method.get("uri", "")
-    if not isinstance(uri, str):
-        raise BadRequest("The uri must be a string.", field="uri")
-    if unknown := [store for store in req.body.stores if store != STORE]:
-        raise BadRequest(f"Store {unknown[0]} is not known.", field="stores")
-    found = await permitted(glance, req, policies.MODIFY)
-    given = {"import_req": {"method": method}, "image_id": found.image.id, "backend": [STORE]}
-    await imports.start(glance, found.image.id, Import(name, uri, given), asker(req))
+    """Import data that was staged, is on the web or in another region; copy it to other stores."""
+    body, method = req.body, req.body.method
+    copying = method.get("name") == imports.COPY
+    found = await permitted(glance, req, policies.COPY if copying else policies.MODIFY)
+    if body.stores and body.all_stores:
+        raise BadRequest("Stores and all_stores exclude each other.", field="all_stores")
+    stores = tuple(body.stores)
+    if not stores and (header := req.headers.get("x-image-meta-store")):
+        stores = (header,)
+    chosen = glance.stores.writable if body.all_stores else stores or (glance.stores.default,)
+    given = {
+        "import_req": {"method": method},
+        "image_id": found.image.id,
+        "backend": list(chosen),
+    }
+    wanted = Import(
+        method=str(method.get("name", "")),
+        input=given,
+        uri=_text(method, "uri"),
+        remote=_remote(method),
+        stores=stores,
+        all_stores=body.all_stores,
+        all_must=body.all_stores_must_succeed is not False,
+    )
+    await imports.start(glance, found.image.id, wanted, asker(req))
+
+
+def _text(method: dict[str, Any], name: str) -> str:
+    value = method.get(name, "")
+    if not isinstance(value, str):
+        raise BadRequest(f"{name} must be a string.", field=name)
+    return value
+
+
+def _remote(method: dict[str, Any]) -> Remote | None:
+    image_id = _text(method, "glance_image_id")
+    if not image_id:
+        return None
+    if not is_uuid(image_id):
+        raise BadRequest("glance_image_id must be a UUID.", field="glance_image_id")
+    interface = _text(method, "glance_service_interface") or "public"
+    return Remote(image_id, _text(method, "glance_region"), interface)
 
 
 @routes.get("/images/{image_id}/tasks", policy=None)
 async def image_tasks(glance: Glance, req: Request[None]) -> dict[str, Any]:
     """List the tasks of an image."""
     found = await permitted(glance, req, policies.GET)
-    listed = await imports.of_image(glance, found.image.id)
+    listed = await tasks.of_image(glance, found.image.id)
     return {"tasks": [views.task(task) for task in listed]}
 
 
@@ -76,7 +109,7 @@ async def index(glance: Glance, req: Request[None]) -> dict[str, Any]:
     """List tasks."""
     equal = {name: req.query.get(name) for name in ("type", "status") if name in req.query}
     limit = req.query.number("limit", glance.config.limit_param_default) or 0
-    listed = await imports.listed(glance, limit, **equal)
+    listed = await tasks.listed(glance, limit, **equal)
     return {
         "tasks": [views.task_in_list(task) for task in listed],
         "first": "/v2/tasks",
@@ -103,7 +136,7 @@ async def create(glance: Glance, req: Request[TaskBody]) -> dict[str, Any]:
 @routes.get("/tasks/{task_id}", policy=policies.TASKS)
 async def show(glance: Glance, req: Request[None]) -> dict[str, Any]:
     """Show a task."""
-    return views.task(await imports.get(glance, req.path["task_id"]))
+    return views.task(await tasks.get(glance, req.path["task_id"]))
 
 
 @routes.get("/info/import", policy=None)
@@ -118,21 +151,7 @@ async def info_import(glance: Glance, _req: Request[None]) -> dict[str, Any]:
     }
 
 
-@routes.get("/info/stores", policy=None)
-async def info_stores(_glance: Glance, _req: Request[None]) -> dict[str, Any]:
-    """Show the stores."""
-    return {"stores": [{"id": STORE, "default": "true"}]}
-
-
-@routes.get("/info/stores/detail", policy=policies.STORES_DETAIL)
-async def info_stores_detail(_glance: Glance, _req: Request[None]) -> dict[str, Any]:
-    """Show the stores as an operator sees them."""
-    return {
-        "stores": [{"id": STORE, "type": "file", "default": "true", "weight": 0, "properties": {}}]
-    }
-
-
 @routes.get("/info/usage", policy=None)
-async def info_usage(_glance: Glance, _req: Request[None]) -> dict[str, Any]:
-    """Show quotas and their usage; no quota is set."""
-    return {"usage": {}}
+async def info_usage(glance: Glance, req: Request[None]) -> dict[str, Any]:
+    """Show the limits of the project, and how much of each is used."""
+    return {"usage": await quotas.used(glance, req.ctx.project_id)}

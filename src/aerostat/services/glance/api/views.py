@@ -8,23 +8,23 @@ import msgspec
 
 from aerostat.kit.clock import iso
 from aerostat.kit.http.schema import Query
-from aerostat.services.glance.model.image import Image, Member
+from aerostat.services.glance.model.image import Image, Location, Member
 from aerostat.services.glance.model.task import Task
 from aerostat.services.glance.runtime import RENDERED_MAX, Glance
-
-STORE = "file"
-"""The id of the only store there is."""
 
 _encode = msgspec.json.Encoder().encode
 
 
-def image(found: Image) -> dict[str, Any]:
-    """Return the document of an image; its own attributes win over custom properties."""
+def image(glance: Glance, found: Image, places: bool) -> dict[str, Any]:
+    """Return the document of an image; its own attributes win over custom properties.
+
+    `places`: whether the locations are shown, if this cloud shows any.
+    """
     url = f"/v2/images/{found.id}"
-    stores = {"stores": STORE} if found.has_data else {}
     return {
         **found.properties,
-        **stores,
+        **({"stores": ",".join(found.stores)} if found.locations else {}),
+        **(_places(glance, found) if places else {}),
         "name": found.name,
         "disk_format": found.disk_format,
         "container_format": found.container_format,
@@ -50,24 +50,43 @@ def image(found: Image) -> dict[str, Any]:
     }
 
 
-def encoded(glance: Glance, found: Image) -> bytes:
+def shows_places(glance: Glance) -> bool:
+    """Tell whether anybody is shown where data lies."""
+    return glance.config.show_multiple_locations or glance.config.show_image_direct_url
+
+
+def _places(glance: Glance, found: Image) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if glance.config.show_image_direct_url and found.locations:
+        shown["direct_url"] = found.locations[0].url
+    if glance.config.show_multiple_locations:
+        shown["locations"] = [location(place) for place in found.locations]
+    return shown
+
+
+def location(place: Location) -> dict[str, Any]:
+    """Return the document of a location."""
+    return {"url": place.url, "metadata": place.metadata}
+
+
+def encoded(glance: Glance, found: Image, places: bool = False) -> bytes:
     """Return the document of an image as JSON, remembered by its generation."""
-    key, known = (found.id, found.generation), glance.rendered
+    key, known = (found.id, found.generation, places), glance.rendered
     text = known.get(key)
     if text is None:
-        text = known[key] = _encode(image(found))
+        text = known[key] = _encode(image(glance, found, places))
         if len(known) > RENDERED_MAX:
             known.popitem(last=False)
     return text
 
 
-def page(glance: Glance, found: list[Image], query: Query, limit: int) -> bytes:
-    """Return the document of a page of images as JSON."""
+def page(glance: Glance, found: list[tuple[Image, bool]], query: Query, limit: int) -> bytes:
+    """Return the document of a page of images as JSON; with each, whether it shows locations."""
     kept = [(name, value) for name, values in query.items() for value in values if name != "marker"]
     links = {"first": _link(kept), "schema": "/v2/schemas/images"}
     if found and len(found) == limit:
-        links["next"] = _link([*kept, ("marker", found[-1].id)])
-    body = b",".join(encoded(glance, one) for one in found)
+        links["next"] = _link([*kept, ("marker", found[-1][0].id)])
+    body = b",".join(encoded(glance, one, places) for one, places in found)
     return b'{"images":[' + body + b"]," + _encode(links)[1:]
 
 

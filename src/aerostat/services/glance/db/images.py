@@ -1,5 +1,6 @@
 """Rows of images, with their tags and custom properties."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -9,11 +10,12 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.db.pages import page, sort_columns
 from aerostat.kit.errors import BadRequest, Conflict, GenerationConflict, NotFound
 from aerostat.services.glance.db import tables as t
-from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.model.image import Image, Location
 from aerostat.services.glance.model.listing import Comparison, Listing, Viewer
 
 C = t.images.c
 _COLUMNS = [C[name] for name in Image.__struct_fields__]
+TAGS, PLACES = (Image.__struct_fields__.index(name) for name in ("tags", "locations"))
 _SELECT = select(*_COLUMNS)
 _BY_ID = _SELECT.where(C.id == bindparam("image_id"))
 SORT_KEYS = {
@@ -26,7 +28,8 @@ DEFAULT_SORT = (("created_at", "desc"), ("id", "desc"))
 
 def _image(row: Any) -> Image:
     values = list(row)
-    values[-1] = tuple(values[-1])
+    values[TAGS] = tuple(values[TAGS])
+    values[PLACES] = tuple(Location(**place) for place in values[PLACES] or ())
     return Image(*values)
 
 
@@ -51,7 +54,7 @@ def unknown(image_id: str) -> NotFound:
 
 def add(tx: Tx, image: Image) -> Image:
     """Insert an image. Raises: Conflict (the id is taken)."""
-    if tx.first(select(C.id).where(C.id == image.id)) is not None:
+    if known(tx, [image.id]):
         raise Conflict(f"Image ID {image.id} already exists!")
     tx.run(insert(t.images), _values(image))
     _write_tags(tx, image)
@@ -74,14 +77,34 @@ def save(tx: Tx, old: Image, new: Image, now: float) -> Image:
     return new
 
 
-def remove(tx: Tx, image: Image) -> None:
-    """Delete the row and all that hangs on it."""
+def remove(tx: Tx, image: Image, now: float) -> None:
+    """Delete the row and all that hangs on it; its id stays used."""
     tx.run(delete(t.images).where(C.id == image.id))
+    tx.run(insert(t.deleted_images).values(id=image.id, deleted_at=now))
+
+
+def known(tx: Tx, ids: Sequence[str]) -> bool:
+    """Tell whether one of `ids` is an image, or was one."""
+    gone = t.deleted_images.c.id
+    return bool(
+        tx.first(select(C.id).where(C.id.in_(ids))) or tx.first(select(gone).where(gone.in_(ids)))
+    )
+
+
+def beat(tx: Tx, leases: Sequence[str], until: float) -> None:
+    """Say that the work behind `leases` goes on; what it changes is no change of an image."""
+    tx.run(update(t.images).where(C.lease.in_(leases)).values(lease_until=until))
+
+
+def expired(tx: Tx, now: float) -> list[Image]:
+    """Return the images whose work died: nobody said for too long that it goes on."""
+    stmt = _SELECT.where(C.lease.is_not(None), C.lease_until < now).order_by(C.id)
+    return [_image(row) for row in tx.all(stmt)]
 
 
 def in_status(tx: Tx, *statuses: str) -> list[Image]:
     """Return the images in one of `statuses`."""
-    return [_image(row) for row in tx.all(_SELECT.where(C.status.in_(statuses)))]
+    return [_image(row) for row in tx.all(_SELECT.where(C.status.in_(statuses)).order_by(C.id))]
 
 
 def owned(tx: Tx, owner: str) -> list[Image]:
@@ -91,7 +114,8 @@ def owned(tx: Tx, owner: str) -> list[Image]:
 
 
 def _values(image: Image) -> dict[str, Any]:
-    return {name: getattr(image, name) for name in Image.__struct_fields__}
+    values = {name: getattr(image, name) for name in Image.__struct_fields__}
+    return {**values, "copies": len(image.locations)}
 
 
 def _write_tags(tx: Tx, image: Image) -> None:

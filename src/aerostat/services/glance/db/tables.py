@@ -42,6 +42,10 @@ images = Table(
     Column("generation", Integer, nullable=False),
     Column("properties", Json, nullable=False),
     Column("tags", Json, nullable=False),
+    Column("locations", Json),
+    Column("copies", Integer, nullable=False, server_default="0"),
+    Column("lease", String(36)),
+    Column("lease_until", Double),
     Index("ix_glance_images_created", "created_at", "id"),
     Index("ix_glance_images_owner", "owner", "created_at"),
     Index("ix_glance_images_visibility", "visibility", "created_at"),
@@ -75,6 +79,25 @@ members = Table(
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Index("ix_glance_image_members_member", "member", "status"),
+)
+
+garbage = Table(
+    "glance_garbage",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("image_id", String(36), nullable=False),
+    Column("store", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Index("ix_glance_garbage_due", "due_at"),
+    Index("ix_glance_garbage_image", "image_id"),
+)
+
+deleted_images = Table(
+    "glance_deleted_images",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("deleted_at", Double, nullable=False),
 )
 
 tasks = Table(

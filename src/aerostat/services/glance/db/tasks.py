@@ -35,7 +35,7 @@ def change(tx: Tx, task_id: str, **values: Any) -> None:
     tx.run(update(t.tasks).where(C.id == task_id).values(**values))
 
 
-def fail_unfinished(tx: Tx, now: float) -> None:
-    """Mark what a killed process was at as failed."""
-    stmt = update(t.tasks).where(C.status.in_((PENDING, PROCESSING)))
+def fail_unfinished(tx: Tx, image_id: str, now: float) -> None:
+    """Mark what a dead process was at with an image as failed."""
+    stmt = update(t.tasks).where(C.image_id == image_id, C.status.in_((PENDING, PROCESSING)))
     tx.run(stmt.values(status=FAILURE, message="The service was restarted.", updated_at=now))

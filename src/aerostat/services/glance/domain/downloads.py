@@ -38,5 +38,5 @@ def may_upload(glance: Glance, image_id: str, given: str) -> bool:
 
 
 async def data(glance: Glance, image: Image, start: int, length: int) -> AsyncIterator[bytes]:
-    """Return the data from `start`, `length` bytes. Raises: NotFound (the file is missing)."""
-    return await glance.files.read(image.id, start, length)
+    """Return the data from `start`, `length` bytes. Raises: NotFound (it is missing)."""
+    return await glance.stores.read(image.locations, start, length)

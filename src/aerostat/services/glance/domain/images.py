@@ -8,14 +8,17 @@ from msgspec.structs import replace
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Forbidden, TooLarge
 from aerostat.services.glance.config import GlanceConfig
+from aerostat.services.glance.db import garbage, members
 from aerostat.services.glance.db import images as rows
-from aerostat.services.glance.db import members
+from aerostat.services.glance.domain import quotas, scrubbing
 from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.model.listing import Listing, Viewer
 from aerostat.services.glance.runtime import Glance
 
 Change = Callable[[Image], Image]
+LOCATIONS_MAX = 64
+"""Places that the data of one image may lie at."""
 
 
 class Seen(Struct, frozen=True):
@@ -46,6 +49,11 @@ async def seen(glance: Glance, viewer: Viewer, image_id: str) -> Seen:
     return await glance.db.read(see, viewer, image_id)
 
 
+async def one(glance: Glance, image_id: str) -> Image:
+    """Return an image, whoever asks. Raises: NotFound."""
+    return await glance.db.read(rows.get, image_id)
+
+
 async def listed(glance: Glance, listing: Listing) -> list[Image]:
     """Return a page of images. Raises: BadRequest."""
     return await glance.db.read(rows.listed, listing)
@@ -54,16 +62,22 @@ async def listed(glance: Glance, listing: Listing) -> list[Image]:
 async def create(glance: Glance, image: Image) -> Image:
     """Insert a new image, queued. Raises: Conflict (the id is taken), TooLarge (quotas)."""
     check_quotas(glance.config, image)
+    limits = await quotas.limits(glance, image.owner)
     now = glance.clock.now()
     image = replace(image, status=states.QUEUED, created_at=now, updated_at=now)
-    return await glance.db.write(rows.add, image)
+
+    def write(tx: Tx) -> Image:
+        quotas.check(tx, image.owner, limits, image_count_total=1)
+        return rows.add(tx, image)
+
+    return await glance.db.write(write)
 
 
 def check_quotas(config: GlanceConfig, image: Image) -> None:
     """Raises: TooLarge (too many tags or properties)."""
     for name, used, limit in (
         ("tags", len(image.tags), config.image_tag_quota),
-        ("properties", len(image.properties), config.image_property_quota),
+        ("properties", len(image.custom), config.image_property_quota),
     ):
         if 0 <= limit < used:
             raise TooLarge(
@@ -84,17 +98,28 @@ async def edit(glance: Glance, image_id: str, change: Change) -> Image:
 
 
 async def delete(glance: Glance, image_id: str) -> None:
-    """Delete the image, then its data. Raises: NotFound, Forbidden (protected)."""
+    """Delete the image; its data follows at once, or after scrub_time with delayed_delete.
+
+    Where somebody is still bringing data in, theirs is removed by them, or later if they die.
+    Raises: NotFound, Forbidden (protected).
+    """
+    keys = [glance.ids() for _ in range(LOCATIONS_MAX)]
+    config, now = glance.config, glance.clock.now()
 
     def write(tx: Tx) -> None:
         image = rows.get(tx, image_id)
         if image.protected:
             raise Forbidden(f"Image {image_id} is protected and cannot be deleted.")
-        rows.remove(tx, image)
+        due_at = now + config.scrub_time if config.delayed_delete else now
+        if image.lease_until is not None:
+            due_at = max(due_at, image.lease_until)
+        rows.remove(tx, image, now)
+        garbage.add(tx, image_id, list(zip(keys, image.locations, strict=False)), due_at)
+        garbage.defer(tx, image_id, due_at)
 
     await glance.db.write(write)
-    await glance.files.remove(image_id)
     await glance.staging.remove(image_id)
+    await scrubbing.scrub_image(glance, image_id)
 
 
 def deactivate(image: Image) -> Image:

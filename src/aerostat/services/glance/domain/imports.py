@@ -1,4 +1,4 @@
-"""Interoperable image import: data is staged, or fetched from the web, then adopted.
+"""Interoperable image import: data is staged, fetched or copied, and brought into stores.
 
 Source: image api-ref, "Interoperable image import".
 """
@@ -10,22 +10,29 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import BadRequest, Conflict, Fault, NotFound
+from aerostat.kit.errors import BadRequest, Conflict, Fault
 from aerostat.kit.log import Logger
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.db import tasks
-from aerostat.services.glance.domain import images, uploads
+from aerostat.services.glance.domain import elsewhere, leases, quotas, uploads
+from aerostat.services.glance.domain.uploads import Arrived, Plan
 from aerostat.services.glance.model import image as states
-from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.model.image import FAILED_IMPORT, IMPORTING_TO, Image
 from aerostat.services.glance.model.task import FAILURE, PENDING, PROCESSING, SUCCESS, Task
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.web import Target
 
 log = Logger("glance.imports")
-TASKS_MAX = 1000
-DIRECT, WEB = "glance-direct", "web-download"
-FROM = {DIRECT: states.UPLOADING, WEB: states.QUEUED}
+DIRECT, WEB, COPY, OTHER = "glance-direct", "web-download", "copy-image", "glance-download"
+FROM = {
+    DIRECT: states.UPLOADING,
+    WEB: states.QUEUED,
+    COPY: states.ACTIVE,
+    OTHER: states.QUEUED,
+}
 """The status that an image must have for a method."""
+PROGRESS_BYTES = 64 << 20
+"""A task tells how far it is whenever so much more has come."""
 
 
 class Asker(Struct, frozen=True):
@@ -34,62 +41,93 @@ class Asker(Struct, frozen=True):
     request_id: str
     user_id: str
     project_id: str
+    token: str = ""
 
 
-class Import(Struct, frozen=True):
-    """What is asked for: `method` with its `uri` if it has one; `input` as the client sent it."""
+class Import(Struct, frozen=True, kw_only=True):
+    """What is asked for; `input` as the client sent it. Stores: some, or all that take data."""
 
     method: str
-    uri: str
     input: dict[str, Any]
+    uri: str = ""
+    remote: elsewhere.Remote | None = None
+    stores: tuple[str, ...] = ()
+    all_stores: bool = False
+    all_must: bool = True
 
 
-async def stage(glance: Glance, image_id: str, chunks: AsyncIterator[bytes]) -> None:
-    """Keep `chunks` for a later import. Raises: NotFound, Conflict, BadRequest, TooLarge."""
-    await images.edit(glance, image_id, _begin_staging)
-    done = False
-    try:
-        await glance.staging.write(image_id, chunks, glance.config.image_size_cap)
-        await glance.staging.commit(image_id)
-        done = True
-    finally:
-        if not done:
-            await uploads.give_up(glance, image_id, glance.staging)
+class Source(Struct, frozen=True):
+    """Where the data of an import comes from."""
 
-
-def _begin_staging(image: Image) -> Image:
-    if image.status != states.QUEUED:
-        raise Conflict(
-            f"Image status transition from {image.status} to {states.UPLOADING} is not allowed"
-        )
-    return replace(image, status=states.move(image.status, states.UPLOADING))
+    method: str
+    target: Target | None = None
+    headers: dict[str, str] = {}
+    properties: dict[str, str] = {}
 
 
 async def start(glance: Glance, image_id: str, wanted: Import, asker: Asker) -> Task:
     """Begin an import; it goes on in the background.
 
-    Raises: NotFound, BadRequest (no such method, no formats, a URL not to be fetched), Conflict.
+    Raises: NotFound, BadRequest (no such method or store, no formats, a URL not to be fetched),
+    Conflict (the image's status, it is being worked on, a store has it already), TooLarge (quotas).
     """
     if wanted.method not in glance.config.import_methods:
         raise BadRequest(f"Unknown import method name '{wanted.method}'.", field="method")
-    target = await glance.web.target(wanted.uri) if wanted.method == WEB else None
+    source = await _source(glance, wanted, asker)
+    limits = await quotas.of_image(glance, image_id)
     task = new_task(glance, "api_image_import", image_id, wanted.input, asker)
+    plans: list[Plan] = []
 
-    def write(tx: Tx) -> None:
-        image = rows.get(tx, image_id)
-        uploads.check_formats(image)
-        if image.status != FROM[wanted.method]:
-            raise Conflict(
-                f"Only images with status {FROM[wanted.method]} can be imported by "
-                f"{wanted.method}; this one is {image.status}."
-            )
-        status = states.move(image.status, states.IMPORTING)
-        rows.save(tx, image, replace(image, status=status), glance.clock.now())
+    def begin(tx: Tx, image: Image) -> Image:
+        plans[:] = [_plan(glance, image, wanted)]
+        new = _begun(image, wanted, plans[0])
+        quotas.check(tx, image.owner, limits, image_size_total=0, image_count_uploading=1)
         tasks.add(tx, task)
+        return new
 
-    await glance.db.write(write)
-    glance.spawn(run(glance, task, image_id, target))
+    work = leases.work(glance, image_id, begin)
+    lease = await work.__aenter__()
+    glance.spawn(_run(glance, task, work, Job(image_id, lease, plans[0], source)))
     return task
+
+
+def _begun(image: Image, wanted: Import, plan: Plan) -> Image:
+    uploads.check_formats(image)
+    if image.status != FROM[wanted.method]:
+        raise Conflict(
+            f"Only images with status {FROM[wanted.method]} can be imported by "
+            f"{wanted.method}; this one is {image.status}."
+        )
+    told = {IMPORTING_TO: ",".join(plan.stores), FAILED_IMPORT: ""}
+    image = replace(image, properties={**image.properties, **told})
+    if wanted.method == COPY:
+        return image
+    return replace(image, status=states.move(image.status, states.IMPORTING))
+
+
+async def _source(glance: Glance, wanted: Import, asker: Asker) -> Source:
+    if wanted.method == WEB:
+        return Source(WEB, await glance.web.target(wanted.uri))
+    if wanted.method == OTHER:
+        if wanted.remote is None:
+            raise BadRequest("The method needs glance_image_id and glance_region.", field="method")
+        found = await elsewhere.find(glance, wanted.remote, asker.token)
+        return Source(OTHER, found.target, {"x-auth-token": asker.token}, found.properties)
+    return Source(wanted.method)
+
+
+def _plan(glance: Glance, image: Image, wanted: Import) -> Plan:
+    there = set(image.stores) if wanted.method == COPY else set[str]()
+    if wanted.all_stores:
+        chosen = [name for name in glance.stores.writable if name not in there]
+    else:
+        chosen = [uploads.writable(glance, name) for name in wanted.stores]
+        if present := [name for name in chosen if name in there]:
+            raise Conflict(f"Image is already present at store '{present[0]}'")
+        chosen = chosen or [glance.stores.default]
+    if there.issuperset(chosen):
+        raise Conflict("Every store has the image already.")
+    return Plan(tuple(dict.fromkeys(chosen)), wanted.all_must)
 
 
 def new_task(
@@ -114,35 +152,84 @@ def new_task(
     )
 
 
-async def run(glance: Glance, task: Task, image_id: str, target: Target | None) -> None:
+class Job(Struct, frozen=True):
+    """An import under way."""
+
+    image_id: str
+    lease: str
+    plan: Plan
+    source: Source
+
+
+async def _run(glance: Glance, task: Task, work: Any, job: Job) -> None:
     """Bring the data into the image, and write down how it went."""
     await _note(glance, task, status=PROCESSING)
-    done = False
     try:
-        length = _staged(glance, image_id) if target is None else 0
-        chunks = (
-            glance.web.fetch(target)
-            if target is not None
-            else await glance.staging.read(image_id, 0, length)
-        )
-        written = await glance.files.write(image_id, chunks, glance.config.image_size_cap)
-        await uploads.adopt(glance, image_id, written)
-        done = True
-        await _finish(glance, task, SUCCESS, "", image_id)
+        try:
+            await _bring(glance, task, job)
+        finally:
+            await work.__aexit__(None, None, None)
+            if job.source.method == DIRECT:
+                await glance.staging.remove(job.image_id)
     except Fault as why:
-        log.warning("image.import_failed", image_id=image_id, reason=why.message)
-        await _finish(glance, task, FAILURE, why.message, image_id)
-    finally:
-        await glance.staging.remove(image_id)
-        if not done:
-            await uploads.give_up(glance, image_id, glance.files)
+        log.warning("image.import_failed", image_id=job.image_id, reason=why.message)
+        await _finish(glance, task, FAILURE, why.message, job.image_id)
+    else:
+        await _finish(glance, task, SUCCESS, "", job.image_id)
 
 
-def _staged(glance: Glance, image_id: str) -> int:
-    try:
-        return glance.staging.path(image_id).stat().st_size
-    except FileNotFoundError as why:
-        raise NotFound("No data has been staged.") from why
+async def _bring(glance: Glance, task: Task, job: Job) -> None:
+    arrived = await _fetch(glance, task, job)
+    if job.source.method == COPY:
+        await uploads.distribute(glance, job.image_id, arrived, job.plan, _unchanged)
+        return
+    if job.source.properties:
+        await _inherit(glance, job)
+    await uploads.adopt(glance, job.image_id, arrived, job.plan)
+
+
+def _unchanged(image: Image) -> Image:
+    return image
+
+
+async def _inherit(glance: Glance, job: Job) -> None:
+    def write(tx: Tx) -> None:
+        now = uploads.held_row(tx, job.image_id, job.lease)
+        merged = {**job.source.properties, **now.properties}
+        rows.save(tx, now, replace(now, properties=merged), glance.clock.now())
+
+    await glance.db.write(write)
+
+
+async def _fetch(glance: Glance, task: Task, job: Job) -> Arrived:
+    """Return the data as a file that is whole. Raises: BadRequest, TooLarge, Unavailable."""
+    if job.source.method == DIRECT:
+        path = glance.staging.path(job.image_id)
+        return Arrived(job.lease, path, await glance.staging.measure(path))
+    if job.source.method == COPY:
+        image = await uploads.held(glance, job.image_id, job.lease)
+        chunks = await glance.stores.read(image.locations, 0, image.size or 0)
+    else:
+        assert job.source.target is not None
+        chunks = glance.web.fetch(job.source.target, headers=job.source.headers)
+    counted = _counted(glance, task, chunks)
+    written = await glance.staging.write(job.lease, counted, glance.config.image_size_cap)
+    arrived = Arrived(job.lease, glance.staging.part(job.lease), written)
+    if job.source.method == COPY and image.checksum not in (None, written.checksum):
+        raise Fault("The data is not what the image's checksum says.")
+    return arrived
+
+
+async def _counted(
+    glance: Glance, task: Task, chunks: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    size, told = 0, 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size - told >= PROGRESS_BYTES:
+            told = size
+            await _note(glance, task, message=f"Copied {size >> 20} MiB")
+        yield chunk
 
 
 async def _finish(glance: Glance, task: Task, status: str, message: str, image_id: str) -> None:
@@ -156,32 +243,22 @@ async def _note(glance: Glance, task: Task, **values: Any) -> None:
     await glance.db.write(lambda tx: tasks.change(tx, task.id, updated_at=now, **values))
 
 
-async def of_image(glance: Glance, image_id: str) -> list[Task]:
-    """Return the tasks of an image, newest first."""
-    return await glance.db.read(lambda tx: tasks.listed(tx, TASKS_MAX, image_id=image_id))
-
-
-async def listed(glance: Glance, limit: int, **equal: Any) -> list[Task]:
-    """Return the newest tasks."""
-    return await glance.db.read(lambda tx: tasks.listed(tx, min(limit, TASKS_MAX), **equal))
-
-
-async def get(glance: Glance, task_id: str) -> Task:
-    """Raises: NotFound."""
-    found = await glance.db.read(tasks.find, task_id)
-    if found is None:
-        raise NotFound(f"Task {task_id} not found")
-    return found
-
-
 async def create_task(
     glance: Glance, image: Image, uri: str, given: dict[str, Any], asker: Asker
 ) -> Task:
     """Create an image and fetch its data. Raises: BadRequest (a URL not to be fetched)."""
     target = await glance.web.target(uri)
-    made = await images.create(glance, image)
-    await images.edit(glance, made.id, lambda i: replace(i, status=states.IMPORTING))
-    task = new_task(glance, "import", made.id, given, asker)
-    await glance.db.write(tasks.add, task)
-    glance.spawn(run(glance, task, made.id, target))
+    limits = await quotas.limits(glance, image.owner)
+    task = new_task(glance, "import", image.id, given, asker)
+    lease, now = glance.ids(), glance.clock.now()
+    made = replace(image, status=states.IMPORTING, created_at=now, updated_at=now)
+
+    def write(tx: Tx) -> None:
+        quotas.check(tx, image.owner, limits, image_count_total=1, image_size_total=0)
+        rows.add(tx, leases.lend(glance, made, lease))
+        tasks.add(tx, task)
+
+    await glance.db.write(write)
+    job = Job(image.id, lease, Plan((glance.stores.default,)), Source(WEB, target))
+    glance.spawn(_run(glance, task, leases.going_on(glance, image.id, lease), job))
     return task

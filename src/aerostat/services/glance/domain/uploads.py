@@ -1,23 +1,30 @@
-"""How data comes into an image: written, hashed, inspected; active only when all is durable.
+"""How data comes into an image: written, hashed, inspected, stored; active when all is durable.
 
-A failure leaves the image queued and no file. A crash leaves a part file or a file that no
-active image has, and an image in `saving`: `recover` puts both right at the next start.
+Data always arrives in a file of the staging folder. Stores get it only when it is whole and
+known to be harmless, so no store ever holds half an image or a hostile one.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import BadRequest, Conflict, Fault, NotFound, TooLarge
+from aerostat.kit.errors import BadRequest, Conflict, Fault, TooLarge
 from aerostat.kit.log import Logger
+from aerostat.services.glance.db import garbage
 from aerostat.services.glance.db import images as rows
-from aerostat.services.glance.db import tasks
-from aerostat.services.glance.domain import images
-from aerostat.services.glance.filestore import FileStore, Written
+from aerostat.services.glance.domain import leases, quotas
+from aerostat.services.glance.filestore import Written
 from aerostat.services.glance.inspector import Finding, check
 from aerostat.services.glance.model import image as states
-from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.model.image import (
+    FAILED_IMPORT,
+    IMPORTING_TO,
+    Image,
+    Location,
+)
 from aerostat.services.glance.runtime import Glance
 
 log = Logger("glance.uploads")
@@ -29,36 +36,60 @@ class Gone(Fault):
     code = "gone"
 
 
-async def upload(glance: Glance, image_id: str, chunks: AsyncIterator[bytes]) -> Image:
-    """Make `chunks` the data of a queued image; it is active afterwards.
+class Plan(Struct, frozen=True):
+    """Where data shall go. `all_must`: one store that fails fails it all."""
 
-    Raises: NotFound, Conflict (it is not queued), BadRequest (no formats, the client went away),
-    TooLarge, Unsupported (the data is not what the image says), Gone, Unavailable.
+    stores: tuple[str, ...]
+    all_must: bool = True
+
+
+Become = Callable[[Image], Image]
+
+
+class Arrived(Struct, frozen=True):
+    """Data that is whole in a file, and what it came to."""
+
+    lease: str
+    source: Path
+    written: Written
+
+
+async def upload(
+    glance: Glance, image_id: str, chunks: AsyncIterator[bytes], store: str = ""
+) -> Image:
+    """Make `chunks` the data of a queued image, in a store or in the default one.
+
+    Raises: NotFound, Conflict (it is not queued), BadRequest (no formats, the client went away,
+    no such store), TooLarge, Unsupported (the data is not what the image says), Gone, Unavailable.
     """
-    await images.edit(glance, image_id, _begin)
-    done = False
-    try:
-        written = await glance.files.write(image_id, chunks, glance.config.image_size_cap)
-        image = await adopt(glance, image_id, written)
-        done = True
-        return image
-    finally:
-        if not done:
-            await give_up(glance, image_id, glance.files)
+    plan = Plan((writable(glance, store or glance.stores.default),))
+    limits = await quotas.of_image(glance, image_id)
+
+    def begin(tx: Tx, image: Image) -> Image:
+        check_formats(image)
+        if image.status != states.QUEUED:
+            raise Conflict(
+                f"Image status transition from {image.status} to {states.SAVING} is not allowed"
+            )
+        quotas.check(tx, image.owner, limits, image_size_total=0, image_count_uploading=1)
+        return replace(image, status=states.move(image.status, states.SAVING))
+
+    async with leases.work(glance, image_id, begin) as lease:
+        written = await glance.staging.write(lease, chunks, glance.config.image_size_cap)
+        arrived = Arrived(lease, glance.staging.part(lease), written)
+        return await adopt(glance, image_id, arrived, plan)
+
+
+def writable(glance: Glance, store: str) -> str:
+    """Return the id of a store that takes data. Raises: BadRequest."""
+    if not glance.stores.get(store).writable:
+        raise BadRequest(f"Store {store} is read-only.", field="stores")
+    return store
 
 
 def too_large() -> TooLarge:
     """Return the fault for data beyond image_size_cap."""
     return TooLarge("Image exceeds the maximum size allowed.")
-
-
-def _begin(image: Image) -> Image:
-    check_formats(image)
-    if image.status != states.QUEUED:
-        raise Conflict(
-            f"Image status transition from {image.status} to {states.SAVING} is not allowed"
-        )
-    return replace(image, status=states.move(image.status, states.SAVING))
 
 
 def check_formats(image: Image) -> None:
@@ -69,79 +100,110 @@ def check_formats(image: Image) -> None:
         raise BadRequest(f"Properties {', '.join(missing)} must be set prior to saving data.")
 
 
-async def adopt(glance: Glance, image_id: str, written: Written) -> Image:
-    """Inspect the part file, give it its name and make the image active.
+async def adopt(glance: Glance, image_id: str, arrived: Arrived, plan: Plan) -> Image:
+    """Inspect what arrived, store it and make the image active.
 
-    Raises: Unsupported (unacceptable data), Gone, Unavailable.
+    Raises: Unsupported (unacceptable data), Gone, TooLarge, Unavailable.
     """
-    image = await glance.db.read(rows.find, image_id)
-    if image is None:
-        raise Gone("The image was deleted while its data was uploaded.")
-    finding = await inspect(glance, image, written)
-    await glance.files.commit(image_id)
+    image = await held(glance, image_id, arrived.lease)
+    finding = await inspect(glance, image, arrived)
+    facts = {
+        "size": arrived.written.size,
+        "virtual_size": finding.virtual_size if finding else None,
+        "checksum": arrived.written.checksum,
+        "hash_algo": glance.config.hashing_algorithm,
+        "hash_value": arrived.written.hash_value,
+    }
 
-    def finish(tx: Tx) -> Image:
-        now = rows.find(tx, image_id)
-        if now is None or now.status not in (states.SAVING, states.IMPORTING):
-            raise Gone("The image was deleted while its data was uploaded.")
-        new = replace(
-            now,
-            status=states.move(now.status, states.ACTIVE),
-            size=written.size,
-            virtual_size=finding.virtual_size if finding else None,
-            checksum=written.checksum,
-            hash_algo=glance.config.hashing_algorithm,
-            hash_value=written.hash_value,
-        )
+    def become_active(now: Image) -> Image:
+        return replace(now, status=states.move(now.status, states.ACTIVE), **facts)
+
+    return await distribute(glance, image_id, arrived, plan, become_active)
+
+
+async def held(glance: Glance, image_id: str, lease: str) -> Image:
+    """Return the image that is worked on under `lease`. Raises: Gone."""
+    return await glance.db.read(held_row, image_id, lease)
+
+
+def held_row(tx: Tx, image_id: str, lease: str) -> Image:
+    image = rows.find(tx, image_id)
+    if image is None or image.lease != lease:
+        raise Gone("The image was deleted while its data was uploaded.")
+    return image
+
+
+async def distribute(
+    glance: Glance, image_id: str, arrived: Arrived, plan: Plan, become: Become
+) -> Image:
+    """Bring a file into the stores of a plan, one after the other, and end the work.
+
+    `become` changes the image once: with its first store, or with the last one if all must have
+    it. Raises: Gone, and what a store raises: any one if all must have it, the last if none has it.
+    """
+    todo, done, failed = list(plan.stores), list[Location](), list[str]()
+    image: Image | None = None
+    while todo:
+        store = todo.pop(0)
+        try:
+            done.append(await _store(glance, image_id, arrived, store))
+        except Fault as why:
+            if plan.all_must or isinstance(why, Gone) or not (image or done or todo):
+                raise
+            log.warning("image.not_stored", image_id=image_id, store=store, reason=why.message)
+            failed.append(store)
+        if (image or done) and (not plan.all_must or not todo):
+            step = _Step(arrived.lease, tuple(done), tuple(todo), tuple(failed))
+            image = await _note(glance, image_id, step, become if image is None else None)
+            done = []
+    if image is None:
+        raise BadRequest("No store was named.", field="stores")
+    return image
+
+
+class _Step(Struct, frozen=True):
+    """How far the distribution came: places that are new, stores to do, stores that failed."""
+
+    lease: str
+    places: tuple[Location, ...]
+    todo: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+async def _store(glance: Glance, image_id: str, arrived: Arrived, store: str) -> Location:
+    driver = glance.stores.get(store)
+    place = Location(driver.url(image_id), store, {"store": store})
+    key = glance.ids()
+
+    def announce(tx: Tx) -> None:
+        held_row(tx, image_id, arrived.lease)
+        garbage.add(tx, image_id, [(key, place)], glance.clock.now())
+
+    await glance.db.write(announce)
+    await driver.add(image_id, arrived.source)
+    return place
+
+
+async def _note(glance: Glance, image_id: str, step: _Step, become: Become | None) -> Image:
+    def write(tx: Tx) -> Image:
+        now = held_row(tx, image_id, step.lease)
+        new = become(now) if become else now
+        new = replace(new, locations=(*now.locations, *step.places))
+        if IMPORTING_TO in now.properties:
+            told = {IMPORTING_TO: ",".join(step.todo), FAILED_IMPORT: ",".join(step.failed)}
+            new = replace(new, properties={**now.properties, **told})
+        garbage.keep(tx, image_id, [place.url for place in step.places])
+        new = new if step.todo else leases.finish(new)
         return rows.save(tx, now, new, glance.clock.now())
 
-    return await glance.db.write(finish)
+    return await glance.db.write(write)
 
 
-async def inspect(glance: Glance, image: Image, written: Written) -> Finding | None:
-    """Return what the part file is, None if it is not a disk. Raises: Unsupported."""
-    if written.size == 0 or image.container_format != "bare":
+async def inspect(glance: Glance, image: Image, arrived: Arrived) -> Finding | None:
+    """Return what the data is, None if it is not a disk. Raises: Unsupported."""
+    if arrived.written.size == 0 or image.container_format != "bare":
         return None
-    finding = await glance.inspector.inspect(glance.files.part(image.id))
+    finding = await glance.inspector.inspect(arrived.source)
     if glance.config.require_image_format_match:
         check(finding, str(image.disk_format))
     return finding
-
-
-async def give_up(glance: Glance, image_id: str, files: FileStore) -> None:
-    """Remove what came, and let the image be queued again."""
-    await files.discard(image_id)
-    try:
-        await images.edit(glance, image_id, back_to_queued)
-    except NotFound:
-        pass
-    found = await glance.db.read(rows.find, image_id)
-    if found is None or not found.has_data:
-        await glance.files.remove(image_id)
-
-
-def back_to_queued(image: Image) -> Image:
-    """Return the image without data, if it was about to get some."""
-    if image.status not in (states.SAVING, states.UPLOADING, states.IMPORTING):
-        return image
-    return replace(image, status=states.move(image.status, states.QUEUED), size=None)
-
-
-async def recover(glance: Glance) -> None:
-    """Undo what a killed process left: uploads half done, files of no image."""
-
-    def write(tx: Tx) -> tuple[set[str], set[str]]:
-        for image in rows.in_status(tx, states.SAVING, states.IMPORTING):
-            rows.save(tx, image, back_to_queued(image), glance.clock.now())
-        for image in rows.in_status(tx, states.UPLOADING):
-            if not glance.staging.path(image.id).exists():
-                rows.save(tx, image, back_to_queued(image), glance.clock.now())
-        tasks.fail_unfinished(tx, glance.clock.now())
-        active = rows.in_status(tx, states.ACTIVE, states.DEACTIVATED)
-        staged = rows.in_status(tx, states.UPLOADING)
-        return {i.id for i in active}, {i.id for i in staged}
-
-    keep, staged = await glance.db.write(write)
-    gone = await glance.files.sweep(keep) + await glance.staging.sweep(staged)
-    if gone:
-        log.info("image.files_swept", files=gone)

@@ -1,5 +1,7 @@
 """An image: its attributes and the states it moves through."""
 
+from typing import Any
+
 from msgspec import Struct
 
 from aerostat.kit.errors import Conflict
@@ -33,8 +35,33 @@ VISIBILITIES = ("community", "public", "private", "shared")
 MEMBER_STATUSES = ("pending", "accepted", "rejected")
 
 
+class Location(Struct, frozen=True):
+    """A place where an image's data lies: a URL of a store. `metadata` is for those who read it."""
+
+    url: str
+    store: str
+    metadata: dict[str, Any] = {}
+
+
+class Move(Struct, frozen=True):
+    """A change of locations: add at a position (-1: at the end), remove one, or replace all."""
+
+    kind: str
+    places: tuple[Location, ...] = ()
+    at: int = 0
+
+
+IMPORTING_TO, FAILED_IMPORT = "os_glance_importing_to_stores", "os_glance_failed_import"
+"""Properties that tell how an import goes: ids of stores with commas between them."""
+OWN_PREFIX = "os_glance_"
+"""Properties of this name are the service's: clients see them and cannot set them."""
+
+
 class Image(Struct, frozen=True):
-    """An image. `size`, `virtual_size`: bytes; `min_disk`: GiB; `min_ram`: MiB."""
+    """An image. `size`, `virtual_size`: bytes; `min_disk`: GiB; `min_ram`: MiB.
+
+    `lease`: the work of a process that brings data in; when `lease_until` is past, it is dead.
+    """
 
     id: str
     name: str | None = None
@@ -57,6 +84,19 @@ class Image(Struct, frozen=True):
     generation: int = 0
     properties: dict[str, str] = {}
     tags: tuple[str, ...] = ()
+    locations: tuple[Location, ...] = ()
+    lease: str | None = None
+    lease_until: float | None = None
+
+    @property
+    def stores(self) -> list[str]:
+        """The stores that have the data."""
+        return list(dict.fromkeys(place.store for place in self.locations))
+
+    @property
+    def custom(self) -> dict[str, str]:
+        """The properties that are clients'."""
+        return {k: v for k, v in self.properties.items() if not k.startswith(OWN_PREFIX)}
 
     @property
     def has_data(self) -> bool:

@@ -6,14 +6,13 @@ from typing import Any
 from aerostat.kit.errors import BadRequest, Forbidden
 from aerostat.kit.ids import is_uuid
 from aerostat.services.glance.config import GlanceConfig
-from aerostat.services.glance.model.image import VISIBILITIES
+from aerostat.services.glance.model.image import OWN_PREFIX, VISIBILITIES
 
 READ_ONLY = frozenset({
     "created_at", "updated_at", "status", "checksum", "size", "virtual_size", "direct_url", "self",
     "file", "schema", "os_hash_algo", "os_hash_value", "stores",
 })  # fmt: skip
-RESERVED = frozenset({"deleted", "deleted_at", "location", "locations"})
-RESERVED_PREFIX = "os_glance_"
+RESERVED = frozenset({"deleted", "deleted_at", "location"})
 FIELD_OF = {
     "id": "id", "name": "name", "disk_format": "disk_format", "container_format":
     "container_format", "visibility": "visibility", "min_disk": "min_disk", "min_ram": "min_ram",
@@ -35,7 +34,7 @@ def check_writable(name: str) -> None:
     """Raises: Forbidden (clients may not set it)."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.", field=name)
-    if name in RESERVED or name.startswith(RESERVED_PREFIX):
+    if name in RESERVED or name.startswith(OWN_PREFIX):
         raise Forbidden(f"Attribute '{name}' is reserved.", field=name)
 
 
@@ -117,6 +116,8 @@ def split(config: GlanceConfig, doc: Mapping[str, Any]) -> tuple[dict[str, Any],
     properties: dict[str, str] = {}
     for name, value in doc.items():
         check_writable(name)
+        if name == "locations":
+            raise Forbidden("Attribute 'locations' is reserved.", field=name)
         if name in FIELD_OF:
             fields[FIELD_OF[name]] = check(config, name, value)
         else:

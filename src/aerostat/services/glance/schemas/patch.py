@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from aerostat.kit.errors import BadRequest, Conflict, Forbidden
 from aerostat.kit.http.errors import UnsupportedMediaType
 from aerostat.services.glance.config import GlanceConfig
-from aerostat.services.glance.model.image import QUEUED, Image
+from aerostat.services.glance.model.image import QUEUED, Image, Location, Move
 from aerostat.services.glance.schemas import attributes
+from aerostat.services.glance.stores import Stores
 
 MEDIA = {
     "application/openstack-images-v2.1-json-patch": True,
@@ -28,11 +29,12 @@ _POINTER = re.compile(r"(/([^/~]|~[01])+)+")
 
 
 class Op(Struct, frozen=True):
-    """One change: `op` is add, replace or remove; `name` the attribute."""
+    """One change: `op` is add, replace or remove; `name` the attribute, `at` a place in it."""
 
     op: str
     name: str
     value: Any = None
+    at: str = ""
 
 
 def parse(media: str, doc: Any) -> list[Op]:
@@ -62,13 +64,15 @@ def _op(one: Any, named: bool) -> Op:
         op, path = given[0], one[given[0]]
     if op not in OPS:
         raise BadRequest(f"Invalid operation: `{op}`. It must be one of {', '.join(OPS)}.")
-    name = _name(path)
+    name, at = _name(path)
+    if name == "locations" and (op == "replace") == bool(at):
+        raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'", field="path")
     if op != "remove" and "value" not in one:
         raise BadRequest(f"Operation \"{op}\" requires a member named 'value'.", field=name)
-    return Op(op, name, one.get("value"))
+    return Op(op, name, one.get("value"), at)
 
 
-def _name(path: Any) -> str:
+def _name(path: Any) -> tuple[str, str]:
     if not isinstance(path, str):
         raise BadRequest("Unable to find '`path`' in JSON Schema change", field="path")
     if not _POINTER.fullmatch(path):
@@ -77,9 +81,33 @@ def _name(path: Any) -> str:
     attributes.check_writable(parts[0])
     if parts[0] == "id":
         raise Forbidden("Attribute 'id' is read-only.", field="id")
-    if len(parts) > 1:
+    if len(parts) > (2 if parts[0] == "locations" else 1):
         raise BadRequest(f"Invalid JSON pointer for this resource: '{path}'", field="path")
-    return parts[0]
+    return parts[0], parts[1] if len(parts) > 1 else ""
+
+
+def move(stores: Stores, op: Op) -> Move:
+    """Return what a change of `locations` asks for. Raises: BadRequest."""
+    if op.op == "remove":
+        if not op.at.isdecimal():
+            raise BadRequest("Invalid position of a location.", field="locations")
+        return Move("remove", at=int(op.at))
+    if op.op == "add":
+        if not (op.at.isdecimal() or op.at == "-"):
+            raise BadRequest("Invalid position of a location.", field="locations")
+        place = _location(stores, op.value)
+        return Move("add", (place,), at=-1 if op.at == "-" else int(op.at))
+    if not isinstance(op.value, list):
+        raise BadRequest("Locations must be a JSON array.", field="locations")
+    return Move("replace", tuple(_location(stores, one) for one in op.value))
+
+
+def _location(stores: Stores, value: Any) -> Location:
+    known = isinstance(value, dict) and value.keys() >= {"url", "metadata"}
+    if not known or not isinstance(value["url"], str) or not isinstance(value["metadata"], dict):
+        raise BadRequest("A location has 'url' and 'metadata'.", field="locations")
+    store = stores.of(value["url"])
+    return Location(value["url"], store, {**value["metadata"], "store": store})
 
 
 def apply(config: GlanceConfig, image: Image, ops: Sequence[Op]) -> Image:

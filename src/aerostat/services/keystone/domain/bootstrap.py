@@ -107,6 +107,16 @@ def _region(tx: Tx, region: str) -> None:
         stores.regions.insert(tx, Region(region, "", "", {}))
 
 
+def endpoint_url(tx: Tx, kind: str, region: str, interface: str) -> str:
+    """Return the URL of a service by its type, or nothing."""
+    s, e = tables.services.c, tables.endpoints.c
+    for service in stores.services.all(tx, s.type == kind, s.enabled.is_(True)):
+        for found in stores.endpoints.all(tx, e.service_id == service.id, e.region_id == region):
+            if found.interface == interface and found.enabled:
+                return found.url
+    return ""
+
+
 def put_service(keystone: Keystone, tx: Tx, region: str, entry: tuple[str, str, str, str]) -> None:
     """Make the catalogue hold a service (name, type, description, url) with three endpoints."""
     name, kind, about, url = entry

@@ -158,6 +158,17 @@ def _of_domain(tx: Tx, item: Limit, domain_id: str) -> int:
     return registered.default_limit if registered else UNLIMITED
 
 
+def of_project(tx: Tx, service_type: str, project_id: str) -> dict[str, int]:
+    """Return what binds a project: its own limits, and the registered ones for the rest."""
+    found: dict[str, int] = {}
+    for service in stores.services.all(tx, tables.services.c.type == service_type):
+        for default in stores.registered_limits.all(tx, D.service_id == service.id):
+            found[default.resource_name] = default.default_limit
+        own = (L.service_id == service.id, L.project_id == project_id)
+        found.update({x.resource_name: x.resource_limit for x in stores.limits.all(tx, *own)})
+    return found
+
+
 def _same(item: Limit) -> tuple[ColumnElement[bool], ...]:
     return (
         L.service_id == item.service_id,

@@ -1,0 +1,154 @@
+"""Whose work an image is: one process at a time brings data in, and says that it is alive.
+
+A lease is in the row, so several processes over one database keep out of each other's way. Its
+holder renews it (tasks/upkeep.py); one that is not renewed for `lease_s` is of a dead process,
+and whoever finds it undoes what that process was at.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from msgspec.structs import replace
+
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import Conflict
+from aerostat.kit.log import Logger
+from aerostat.services.glance.db import garbage, tasks
+from aerostat.services.glance.db import images as rows
+from aerostat.services.glance.domain import scrubbing
+from aerostat.services.glance.model import image as states
+from aerostat.services.glance.model.image import FAILED_IMPORT, IMPORTING_TO, Image
+from aerostat.services.glance.runtime import Glance
+
+log = Logger("glance.leases")
+FOR_EVER = float("inf")
+
+
+@asynccontextmanager
+async def work(
+    glance: Glance, image_id: str, begin: Callable[[Tx, Image], Image]
+) -> AsyncIterator[str]:
+    """Hold the image while the body runs; yield the lease. `begin` makes the first change.
+
+    What the body did not finish (`finish`) is undone: no data, and the status from before.
+    Raises: NotFound, Conflict (somebody works on it), and what `begin` raises.
+    """
+    lease = glance.ids()
+    glance.leases.add(lease)
+
+    def take(tx: Tx) -> None:
+        image = rows.get(tx, image_id)
+        if image.lease is not None:
+            raise Conflict(f"Image {image_id} is being worked on.")
+        rows.save(tx, image, lend(glance, begin(tx, image), lease), glance.clock.now())
+
+    try:
+        await glance.db.write(take)
+        try:
+            yield lease
+        finally:
+            await end(glance, image_id, lease)
+    finally:
+        glance.leases.discard(lease)
+
+
+@asynccontextmanager
+async def going_on(glance: Glance, image_id: str, lease: str) -> AsyncIterator[str]:
+    """Hold an image whose row has the lease already."""
+    glance.leases.add(lease)
+    try:
+        yield lease
+    finally:
+        await end(glance, image_id, lease)
+        glance.leases.discard(lease)
+
+
+def lend(glance: Glance, image: Image, lease: str) -> Image:
+    """Return the image as the holder of `lease` has it."""
+    return replace(image, lease=lease, lease_until=glance.clock.now() + glance.config.lease_s)
+
+
+def finish(image: Image) -> Image:
+    """Return the image when the work is done."""
+    return replace(image, lease=None, lease_until=None)
+
+
+async def end(glance: Glance, image_id: str, lease: str) -> None:
+    """Undo what was not finished under the lease; nothing if it is another's by now."""
+    await glance.staging.discard(lease)
+
+    def mine(tx: Tx) -> bool:
+        found = rows.find(tx, image_id)
+        if found is None and not glance.config.delayed_delete:
+            garbage.defer(tx, image_id, glance.clock.now())  # It waited for this work to end.
+        return found is None or found.lease == lease
+
+    if await glance.db.write(mine):
+        await scrubbing.scrub_image(glance, image_id)
+
+        def release(tx: Tx) -> None:
+            found = rows.find(tx, image_id)
+            if found is not None and found.lease == lease:
+                rows.save(tx, found, finish(undone(found)), glance.clock.now())
+
+        await glance.db.write(release)
+
+
+def undone(image: Image) -> Image:
+    """Return the image without the data that it was about to get."""
+    properties = dict(image.properties)
+    if todo := properties.pop(IMPORTING_TO, ""):
+        failed = properties.get(FAILED_IMPORT, "")
+        properties[FAILED_IMPORT] = f"{failed},{todo}".strip(",")
+    image = replace(image, properties=properties)
+    if image.status not in (states.SAVING, states.UPLOADING, states.IMPORTING):
+        return image
+    status = states.move(image.status, states.QUEUED)
+    return replace(image, status=status, size=None, locations=())
+
+
+async def beat(glance: Glance) -> None:
+    """Say that the work of this process goes on."""
+    if glance.leases:
+        until = glance.clock.now() + glance.config.lease_s
+        await glance.db.write(rows.beat, sorted(glance.leases), until)
+
+
+async def bury(glance: Glance, *, everybody: bool = False) -> list[str]:
+    """Undo the work of dead processes; return the images. `everybody`: no other process lives."""
+    now = glance.clock.now()
+    mine = glance.ids()
+
+    def take(tx: Tx) -> list[str]:
+        found = rows.expired(tx, FOR_EVER if everybody else now)
+        for image in found:
+            rows.save(tx, image, lend(glance, image, mine), now)
+            tasks.fail_unfinished(tx, image.id, now)
+        return [image.id for image in found]
+
+    taken = await glance.db.write(take)
+    for image_id in taken:
+        await end(glance, image_id, mine)
+        log.info("lease.buried", image_id=image_id)
+    return taken
+
+
+async def recover(glance: Glance) -> None:
+    """Put right what the one process before this one left when it died."""
+    await bury(glance, everybody=True)
+
+    def staged(tx: Tx) -> set[str]:
+        return {image.id for image in rows.in_status(tx, states.UPLOADING)}
+
+    keep = await glance.db.read(staged)
+    for image_id in keep:
+        if not glance.staging.path(image_id).exists():
+            await glance.db.write(_unstage, image_id, glance.clock.now())
+    if gone := await glance.staging.sweep(keep):
+        log.info("image.files_swept", files=gone)
+    await scrubbing.scrub(glance)
+
+
+def _unstage(tx: Tx, image_id: str, now: float) -> None:
+    image = rows.get(tx, image_id)
+    rows.save(tx, image, undone(image), now)

@@ -1,0 +1,28 @@
+"""Tasks: what is written down of work in the background."""
+
+from typing import Any
+
+from aerostat.kit.errors import NotFound
+from aerostat.services.glance.db import tasks
+from aerostat.services.glance.model.task import Task
+from aerostat.services.glance.runtime import Glance
+
+TASKS_MAX = 1000
+
+
+async def of_image(glance: Glance, image_id: str) -> list[Task]:
+    """Return the tasks of an image, newest first."""
+    return await glance.db.read(lambda tx: tasks.listed(tx, TASKS_MAX, image_id=image_id))
+
+
+async def listed(glance: Glance, limit: int, **equal: Any) -> list[Task]:
+    """Return the newest tasks."""
+    return await glance.db.read(lambda tx: tasks.listed(tx, min(limit, TASKS_MAX), **equal))
+
+
+async def get(glance: Glance, task_id: str) -> Task:
+    """Raises: NotFound."""
+    found = await glance.db.read(tasks.find, task_id)
+    if found is None:
+        raise NotFound(f"Task {task_id} not found")
+    return found

@@ -1,0 +1,46 @@
+"""What glance does of its own accord: says its work is alive, undoes that of the dead, scrubs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aerostat.kit.errors import Fault
+from aerostat.kit.log import Logger
+from aerostat.services.glance.domain import leases, scrubbing
+from aerostat.services.glance.runtime import Glance
+
+log = Logger("glance.upkeep")
+BEATS_PER_LEASE = 4
+
+
+class Upkeep:
+    """Runs for as long as the API does. Every copy of glance-api has one; they share the work."""
+
+    def __init__(self, glance: Glance) -> None:
+        self._glance = glance
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin."""
+        config = self._glance.config
+        for work, every_s in (
+            (leases.beat, config.lease_s / BEATS_PER_LEASE),
+            (leases.bury, config.lease_s),
+            (scrubbing.scrub, config.wakeup_time),
+        ):
+            self._tasks.append(asyncio.create_task(self._repeat(work, every_s)))
+
+    async def stop(self) -> None:
+        """Stop, once the work of this process is done or undone."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._glance.close()
+
+    async def _repeat(self, work: Callable[[Glance], Awaitable[Any]], every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await work(self._glance)
+            except Fault as why:
+                log.warning("upkeep.failed", code=why.code, detail=why.detail or why.message)
