@@ -18,6 +18,7 @@ class Faults(Struct, frozen=True, kw_only=True):
 
     `split`: every call goes over a broker that may lose it, repeat it or bring it late; otherwise
     calls within a process are direct, and a process that dies is noticed at once.
+    `skew_s`: how far apart the clocks of control processes are, at most.
     `rehearse`: transactions that are run, undone, and run again, as a deadlock makes them.
     `chaos_s`: mean seconds between faults of the kinds in `chaos`.
     """
@@ -26,6 +27,7 @@ class Faults(Struct, frozen=True, kw_only=True):
     controls: int = 1
     hosts: int = 3
     latency_s: float = 0.002
+    skew_s: float = 0.0
     slow: float = 0.0
     lose_request: float = 0.0
     lose_reply: float = 0.0
@@ -64,7 +66,7 @@ def faults_of(seed: int) -> Faults:
         lose_request=some(0.05) * split,
         lose_reply=some(0.05) * split,
         duplicate=some(0.1) * split,
-        late_duplicate=0.0,
+        late_duplicate=some(0.05) * split,
         http_lost=some(0.05),
         rehearse=some(0.2),
         write_fails=some(0.03, 0.3),
@@ -74,6 +76,7 @@ def faults_of(seed: int) -> Faults:
         driver_refuses=some(0.1),
         chaos=tuple(k for k in CHAOS if r.random() < 0.5 and (split or k != "partition")),
         chaos_s=r.choice((2.0, 6.0, 15.0)),
+        skew_s=r.choice((0.0, 0.01, 3.0)) if split else 0.0,
     )
 
 

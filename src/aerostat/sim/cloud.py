@@ -33,10 +33,13 @@ class Lost(Exception):
 
 
 class SimClock:
-    """The loop's time, as the world's."""
+    """The loop's time, as the world's; a process may be a little wrong about it."""
+
+    def __init__(self, skew_s: float = 0.0) -> None:
+        self._epoch = EPOCH + skew_s
 
     def now(self) -> float:
-        return EPOCH + asyncio.get_running_loop().time()
+        return self._epoch + asyncio.get_running_loop().time()
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()
@@ -108,7 +111,8 @@ class SimCloud:
         process = control.process
         db = SimDatabase(self.disk, process, lambda: self.faults, self._db_chance)
         bus = SimBus(self.network, process)
-        world = World(self.template.settings, db, bus, SimClock(), self.ids.new_uuid)
+        clock = SimClock(self._db_chance.between(0.0, self.faults.skew_s))
+        world = World(self.template.settings, db, bus, clock, self.ids.new_uuid)
         plane = await build(world, PASSWORD)
         control.plane = plane
         await plane.nova.sagas.resume(plane.nova)
