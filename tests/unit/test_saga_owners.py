@@ -37,6 +37,9 @@ class JumpingClock(SystemClock):
 
     ahead_s = 0.0
 
+    def now(self) -> float:
+        return super().now() + self.ahead_s
+
     def monotonic(self) -> float:
         return super().monotonic() + self.ahead_s
 
@@ -127,6 +130,20 @@ async def test_all_sagas_of_a_key_go_to_one_worker(tmp_path: Path) -> None:
     first.gate.set()
     assert [await workers.ended(id_) for id_ in ids] == [State.DONE] * 3
     assert workers.notes == ["two:other", "one:a", "one:b"]
+    await workers.close()
+
+
+async def test_sagas_run_in_the_order_they_were_recorded_whatever_the_clocks_say(
+    tmp_path: Path,
+) -> None:
+    workers = Workers(tmp_path)
+    await workers.open()
+    (ahead, clock), (other, _) = workers.engine(), workers.engine()
+    clock.ahead_s = 30
+    ids = [await workers.start(ahead, "a"), await workers.start(other, "b")]
+    await other.resume(World("other", workers.notes))
+    assert [await workers.ended(id_) for id_ in ids] == [State.DONE] * 2
+    assert workers.notes == ["other:a", "other:b"]
     await workers.close()
 
 

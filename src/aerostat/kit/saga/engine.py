@@ -35,6 +35,9 @@ P = TypeVar("P")
 
 log = Logger("saga")
 
+TICK_S = 1e-5
+"""Between the starts of two sagas of a key at least; a double tells such times apart."""
+
 RETRY_S = (0.1, 5.0)
 """First and longest wait before a step or an undo is tried again."""
 
@@ -115,7 +118,7 @@ class Engine(Generic[S]):
 
     def start(self, tx: Tx, saga: Saga[P], params: P, ctx: Context, key: str) -> str:
         """Record a saga about `key` in the caller's transaction; it runs once that is durable."""
-        now = self._clock.now()
+        now, before = self._clock.now(), self.store.unfinished(tx, key)
         me = self._owners.me if self._service is not None else ""
         record = Record(
             id=self._ids(),
@@ -125,9 +128,10 @@ class Engine(Generic[S]):
             context=_carried(ctx),
             state=State.RUNNING,
             log=Log(),
-            created_at=now,
+            # They run in this order, whoever's clock was ahead.
+            created_at=max([now, *(r.created_at + TICK_S for r in before)]),
             deadline_at=now + saga.deadline_s,
-            owner=self._owners.owner_of(tx, key) or me,
+            owner=self._owners.other_owner(before) or me,
         )
         self.store.insert(tx, record)
         tx.after_commit(lambda: self._enqueue(record))

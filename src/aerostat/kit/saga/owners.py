@@ -83,18 +83,15 @@ class Owners:
         Returns them if that owner is this worker, and the owner.
         """
         records = self._store.unfinished(tx, key)
-        owner = self._other(records) or self.me
+        owner = self.other_owner(records) or self.me
         if adrift := [record.id for record in records if record.owner != owner]:
             self._store.give(tx, adrift, owner)
         for record in records:
             record.owner = owner
         return (records if owner == self.me else []), owner
 
-    def owner_of(self, tx: Tx, key: str) -> str:
-        """Return the worker that runs the sagas of `key` already, "" if none but this one does."""
-        return "" if self.alone else self._other(self._store.unfinished(tx, key))
-
-    def _other(self, records: list[Record]) -> str:
+    def other_owner(self, records: list[Record]) -> str:
+        """Return the worker that runs these sagas of one key, "" if none but this one does."""
         return "" if self.alone else max({r.owner for r in records} - {self.me}, default="")
 
 

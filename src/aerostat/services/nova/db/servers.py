@@ -12,7 +12,7 @@ from aerostat.kit.db.pages import page, sort_columns
 from aerostat.kit.errors import BadRequest, NotFound
 from aerostat.services.nova.db import tables as t
 from aerostat.services.nova.model.listing import ServerQuery
-from aerostat.services.nova.model.server import Server, VmState
+from aerostat.services.nova.model.server import Server, TaskState, VmState
 
 C = t.servers.c
 _ALL = select(t.servers)
@@ -142,10 +142,10 @@ def change(tx: Tx, uuid: str, now: float, **values: Any) -> None:
         raise NotFound(f"Instance {uuid} could not be found.")
 
 
-def change_if_there(tx: Tx, uuid: str, now: float, **values: Any) -> None:
-    """Write columns of a server unless it is gone."""
-    stmt = update(t.servers).where(C.uuid == uuid, C.deleted == 0)
-    tx.run(stmt.values(updated_at=now, **values))
+def is_going(tx: Tx, uuid: str) -> bool:
+    """Tell whether a server is being deleted, or gone."""
+    row = tx.first(select(C.task_state).where(C.uuid == uuid, C.deleted == 0))
+    return row is None or row[0] == TaskState.DELETING
 
 
 def gone(tx: Tx, uuids: Sequence[str]) -> list[str]:

@@ -16,8 +16,9 @@ from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.flavor import Flavor
 from aerostat.services.nova.model.guest import GuestImage, GuestSpec, PowerState
 from aerostat.services.nova.model.migration import Migration, MigrationStatus
-from aerostat.services.nova.model.server import Server, TaskState, VmState
+from aerostat.services.nova.model.server import Server, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import fail
 from aerostat.services.nova.sagas.server_create import guest_of, image_of, with_tickets
 
 
@@ -111,12 +112,4 @@ def stay(tx: Tx, run: Run[Any], why: Fault) -> None:
     now = failed_at(tx, run)
     migration = moves.get(tx, run.p.migration_id)
     moves.change(tx, migration.uuid, now, status=MigrationStatus.ERROR)
-    if rows.get(tx, run.p.server_id).task_state != TaskState.DELETING:
-        rows.change(
-            tx,
-            run.p.server_id,
-            now,
-            vm_state=migration.old_vm_state,
-            task_state=None,
-            fault=fault_of(now, why),
-        )
+    fail(tx, run, why, vm_state=migration.old_vm_state)

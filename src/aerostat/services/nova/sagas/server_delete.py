@@ -11,7 +11,7 @@ from aerostat.services.nova.model.migration import MigrationStatus
 from aerostat.services.nova.model.server import VmState
 from aerostat.services.nova.runtime import Nova
 from aerostat.services.nova.sagas import server_shelve
-from aerostat.services.nova.sagas.failing import fail
+from aerostat.services.nova.sagas.failing import say_why
 from aerostat.services.nova.sagas.server_create import host_of
 
 
@@ -75,4 +75,4 @@ def buried(tx: Tx, run: Run[Params]) -> None:
 @saga.failed
 def stuck(tx: Tx, run: Run[Params], why: Fault) -> None:
     """Nothing is undone: the server is in ERROR, and deleting may be asked for again."""
-    fail(tx, run, why, vm_state=VmState.ERROR)
+    say_why(tx, run, why, vm_state=VmState.ERROR)
