@@ -112,6 +112,21 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
     wakeup_time: int = 300
     """Seconds between two runs of the scrubber."""
 
+    image_cache: bool = True
+    """Whether images that lie in stores far away are kept in files of this host too."""
+
+    image_cache_dir: str = ""
+    """The folder of the cache, one for each process; `glance/cache` if empty."""
+
+    image_cache_max_size: int = 10 << 30
+    """Bytes that the cache is brought down to, now and then."""
+
+    image_cache_stall_time: int = 86_400
+    """Seconds after which what does not arrive is removed."""
+
+    cache_prefetcher_interval: int = 300
+    """Seconds between two times that the cache is tidied and its queue fetched."""
+
     lease_s: float = 120.0
     """Seconds after which work that gives no sign of life is undone by another process."""
 

@@ -97,6 +97,15 @@ class FileStore:
                 raise
         self._rename(name, name)
 
+    async def put(self, name: str, data: bytes) -> None:
+        """Have a small file `name` with `data`, durably."""
+        await self._in_thread(self.part(name).write_bytes, data)
+        await self.rename(name, name)
+
+    async def taker(self, name: str) -> "Taker":
+        """Return what takes data for the part file of `name`, piece by piece."""
+        return Taker(await self._in_thread(_Writer, self.part(name), self._hash_algo), self._pool)
+
     async def rename(self, part: str, name: str) -> None:
         """Give the part file of `part` the name `name`, durably."""
         await self._in_thread(self._rename, part, name)
@@ -249,6 +258,37 @@ class _Writer:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+class Taker:
+    """Takes what somebody else reads; a disk that fails ends it silently, for it is a copy."""
+
+    def __init__(self, writer: _Writer, pool: ThreadPoolExecutor) -> None:
+        self._writer, self._pool = writer, pool
+        self._failed = False
+
+    async def take(self, piece: bytes) -> None:
+        """Write a piece while the next one comes."""
+        try:
+            await self._writer.settle()
+        except OSError:
+            self._failed = True
+        if not self._failed:
+            loop = asyncio.get_running_loop()
+            self._writer.take(piece, lambda fn: loop.run_in_executor(self._pool, fn, piece))
+
+    async def finish(self) -> Written | None:
+        """Return what it came to, None if it failed."""
+        try:
+            await self._writer.settle()
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, self._writer.finish)
+        except OSError:
+            return None
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        await self._writer.close()
 
 
 async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -11,6 +11,7 @@ from aerostat.contracts.identity import Identity
 from aerostat.kit.clock import Clock, SystemClock
 from aerostat.kit.db.engine import Database
 from aerostat.kit.ids import IdSource, new_uuid
+from aerostat.services.glance.cache import ImageCache
 from aerostat.services.glance.config import GlanceConfig
 from aerostat.services.glance.filestore import FileStore
 from aerostat.services.glance.inspector import Inspector
@@ -36,6 +37,7 @@ class Glance:
     ids: IdSource
     config: GlanceConfig
     stores: Stores
+    cache: ImageCache | None
     staging: FileStore
     tickets: Tickets
     inspector: Inspector
@@ -55,6 +57,8 @@ class Glance:
         """Finish what is under way."""
         await asyncio.gather(*self.background, return_exceptions=True)
         await self.stores.close()
+        if self.cache is not None:
+            await self.cache.close()
         await self.staging.close()
 
 
@@ -77,11 +81,21 @@ def build(
         ids=ids,
         config=config,
         stores=stores,
+        cache=_cache(config, state),
         staging=staging,
         tickets=Tickets(state / "ticket-key"),
         inspector=Inspector(config.inspection_timeout_s, config.inspection_memory_mib),
         web=web_of(config),
     )
+
+
+def _cache(config: GlanceConfig, state: Path) -> ImageCache | None:
+    if not config.image_cache:
+        return None
+    folder = Path(config.image_cache_dir or state / "cache")
+    cache = ImageCache(FileStore(folder, config.transfer_threads, config.hashing_algorithm))
+    cache.load()
+    return cache
 
 
 def web_of(config: GlanceConfig) -> Web:

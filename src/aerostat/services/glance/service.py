@@ -7,6 +7,7 @@ from aerostat.kit.http.edge import ApiSpec
 from aerostat.kit.manifest import Manifest
 from aerostat.services.glance import policies
 from aerostat.services.glance.api import (
+    cache,
     data,
     images,
     imports,
@@ -18,7 +19,7 @@ from aerostat.services.glance.api import (
     stores,
 )
 
-NOUNS = (images, data, members, imports, stores, schemas, metadefs, metadef_items)
+NOUNS = (images, data, members, imports, stores, cache, schemas, metadefs, metadef_items)
 
 spec: ApiSpec = ApiSpec(
     name="glance",

@@ -63,6 +63,10 @@ class Stores:
                 failed = why
         raise failed
 
+    def near(self, locations: Sequence[Location]) -> bool:
+        """Tell whether the first location that is read is a file of this host."""
+        return any(self._drivers[place.store].local for place in self.ordered(locations)[:1])
+
     async def remove(self, store: str, url: str) -> bool:
         """Have nothing under `url`; tell whether that is so."""
         driver = self._drivers.get(store)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from aerostat.kit.errors import NotFound
 from aerostat.services.glance.db import images as rows
+from aerostat.services.glance.domain import caching
 from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.tickets import UPLOAD
@@ -39,4 +40,4 @@ def may_upload(glance: Glance, image_id: str, given: str) -> bool:
 
 async def data(glance: Glance, image: Image, start: int, length: int) -> AsyncIterator[bytes]:
     """Return the data from `start`, `length` bytes. Raises: NotFound (it is missing)."""
-    return await glance.stores.read(image.locations, start, length)
+    return await caching.read(glance, image, start, length)

@@ -119,6 +119,8 @@ async def delete(glance: Glance, image_id: str) -> None:
 
     await glance.db.write(write)
     await glance.staging.remove(image_id)
+    if glance.cache is not None:
+        await glance.cache.remove(image_id)
     await scrubbing.scrub_image(glance, image_id)
 
 

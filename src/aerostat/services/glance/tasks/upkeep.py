@@ -6,7 +6,7 @@ from typing import Any
 
 from aerostat.kit.errors import Fault
 from aerostat.kit.log import Logger
-from aerostat.services.glance.domain import leases, scrubbing
+from aerostat.services.glance.domain import caching, leases, scrubbing
 from aerostat.services.glance.runtime import Glance
 
 log = Logger("glance.upkeep")
@@ -27,6 +27,7 @@ class Upkeep:
             (leases.beat, config.lease_s / BEATS_PER_LEASE),
             (leases.bury, config.lease_s),
             (scrubbing.scrub, config.wakeup_time),
+            (caching.tidy, config.cache_prefetcher_interval),
         ):
             self._tasks.append(asyncio.create_task(self._repeat(work, every_s)))
 

@@ -1,0 +1,116 @@
+"""The image cache of this process: what is fetched, listed and forgotten.
+
+Source: glance documentation, "The Image Cache"; image api-ref, "Cache manage".
+"""
+
+from collections.abc import AsyncIterator
+
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import BadRequest, Fault, NotFound
+from aerostat.kit.log import Logger
+from aerostat.services.glance.cache import Entry, ImageCache
+from aerostat.services.glance.db import images as rows
+from aerostat.services.glance.model.image import ACTIVE, Image
+from aerostat.services.glance.runtime import Glance
+
+log = Logger("glance.cache")
+
+
+def of(glance: Glance) -> ImageCache:
+    """Return the cache. Raises: NotFound (there is none)."""
+    if glance.cache is None:
+        raise NotFound("Caching via API is not supported at this site.")
+    return glance.cache
+
+
+async def read(glance: Glance, image: Image, start: int, length: int) -> AsyncIterator[bytes]:
+    """Return data of an image: from the cache, or from a store and into the cache on the way."""
+    cache = glance.cache
+    if cache is None or not image.checksum:
+        return await glance.stores.read(image.locations, start, length)
+    now = glance.clock.now()
+    if entry := cache.find(image.id, image.checksum):
+        data = await cache.read(entry, start, length, now)
+        if data is not None:
+            return data
+    chunks = await glance.stores.read(image.locations, start, length)
+    if glance.stores.near(image.locations):
+        return chunks
+    cache.misses += 1
+    if length != image.size or image.id in cache.arriving:
+        return chunks
+    return cache.keep(image.id, image.checksum, chunks, now)
+
+
+def listed(glance: Glance) -> tuple[list[Entry], list[str]]:
+    """Return what is cached and what waits. Raises: NotFound (there is no cache)."""
+    cache = of(glance)
+    return list(cache.entries.values()), list(cache.queue)
+
+
+async def enqueue(glance: Glance, image: Image) -> None:
+    """Have an image fetched. Raises: NotFound (no cache), BadRequest (it is not active)."""
+    cache = of(glance)
+    if image.status != ACTIVE:
+        raise BadRequest("Only images with status active can be targeted for queueing")
+    cache.enqueue(image.id)
+    await cache.save()
+    glance.spawn(prefetch(glance))
+
+
+async def forget(glance: Glance, image_id: str) -> None:
+    """Take an image out of the cache and the queue. Raises: NotFound (it is in neither)."""
+    cache = of(glance)
+    waiting = cache.unqueue(image_id)
+    if not await cache.remove(image_id) and not waiting:
+        raise NotFound(f"Image {image_id} is not cached.")
+    await cache.save()
+
+
+async def clear(glance: Glance, target: str) -> None:
+    """Empty the cache, the queue, or both if `target` is empty. Raises: BadRequest, NotFound."""
+    cache = of(glance)
+    if target not in ("", "cache", "queue"):
+        raise BadRequest(
+            "If provided 'x-image-cache-clear-target' must be 'cache', 'queue' or empty string."
+        )
+    if target != "cache":
+        cache.queue = []
+    if target != "queue":
+        for image_id in list(cache.entries):
+            await cache.remove(image_id)
+    await cache.save()
+
+
+async def prefetch(glance: Glance) -> None:
+    """Fetch what waits, one after the other."""
+    cache = of(glance)
+    for image_id in list(cache.queue):
+        if not cache.unqueue(image_id) or image_id in cache.arriving:
+            continue
+        image = await glance.db.read(rows.find, image_id)
+        if image is None or image.status != ACTIVE or not image.checksum:
+            continue
+        try:
+            chunks = await glance.stores.read(image.locations, 0, image.size or 0)
+            async for _ in cache.keep(image_id, image.checksum, chunks, glance.clock.now()):
+                pass
+        except Fault as why:
+            log.warning("cache.not_fetched", image_id=image_id, reason=why.message)
+    await cache.save()
+
+
+async def tidy(glance: Glance) -> None:
+    """Forget copies of images that are gone, what is too much, and what stalled."""
+    cache = glance.cache
+    if cache is None:
+        return
+
+    def gone(tx: Tx) -> list[str]:
+        return [one for one in list(cache.entries) if rows.find(tx, one) is None]
+
+    for image_id in await glance.db.read(gone):
+        await cache.remove(image_id)
+    await cache.prune(glance.config.image_cache_max_size, glance.config.image_cache_stall_time)
+    await prefetch(glance)
+    log.info("cache.state", images=len(cache.entries), hits=cache.hits, misses=cache.misses)
