@@ -174,6 +174,15 @@ class FileStore:
             raise NotFound("No data has been staged.") from why
         return digests.written()
 
+    async def hashed(self, path: Path, algo: str) -> bytes:
+        """Return the digest of a file by an algorithm that hashlib knows."""
+
+        def run() -> bytes:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, algo).digest()
+
+        return await self._in_thread(run)
+
     async def sweep(self, keep: set[str]) -> list[str]:
         """Remove every file but those of `keep`; return what was removed."""
         return await self._in_thread(self._sweep, keep)

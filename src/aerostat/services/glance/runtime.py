@@ -15,6 +15,7 @@ from aerostat.services.glance.cache import ImageCache
 from aerostat.services.glance.config import GlanceConfig
 from aerostat.services.glance.filestore import FileStore
 from aerostat.services.glance.inspector import Inspector
+from aerostat.services.glance.model.certificates import Certificates
 from aerostat.services.glance.stores import Stores
 from aerostat.services.glance.tickets import Tickets
 from aerostat.services.glance.web import Web
@@ -28,7 +29,8 @@ class Glance:
     """The image service of one process; first argument of handlers and verbs.
 
     Data arrives in `staging`, and waits there for an import. `leases` are those of the work that
-    goes on in this process. `identity` says what limits projects have. `rendered` remembers the
+    goes on in this process. `identity` says what limits projects have,
+    `certificates` who signed what (no key manager: None). `rendered` remembers the
     JSON of an image by id, generation, and whether it shows locations.
     """
 
@@ -46,6 +48,7 @@ class Glance:
     background: set[Any] = field(default_factory=set)
     leases: set[str] = field(default_factory=set)
     identity: Identity | None = None
+    certificates: Certificates | None = None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` run on its own, and keep it alive until it is done."""

@@ -15,7 +15,7 @@ from aerostat.kit.errors import BadRequest, Conflict, Fault, TooLarge
 from aerostat.kit.log import Logger
 from aerostat.services.glance.db import garbage
 from aerostat.services.glance.db import images as rows
-from aerostat.services.glance.domain import leases, quotas
+from aerostat.services.glance.domain import leases, quotas, signatures
 from aerostat.services.glance.filestore import Written
 from aerostat.services.glance.inspector import Finding, check
 from aerostat.services.glance.model import image as states
@@ -103,9 +103,10 @@ def check_formats(image: Image) -> None:
 async def adopt(glance: Glance, image_id: str, arrived: Arrived, plan: Plan) -> Image:
     """Inspect what arrived, store it and make the image active.
 
-    Raises: Unsupported (unacceptable data), Gone, TooLarge, Unavailable.
+    Raises: Unsupported (unacceptable data), BadRequest (signature), Gone, TooLarge, Unavailable.
     """
     image = await held(glance, image_id, arrived.lease)
+    await signatures.verify(glance, image, arrived.source)
     finding = await inspect(glance, image, arrived)
     facts = {
         "size": arrived.written.size,
