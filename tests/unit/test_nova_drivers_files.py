@@ -16,6 +16,7 @@ from aerostat.services.nova.drivers.image_source import HttpImageSource
 from aerostat.services.nova.drivers.libvirt.console import CONSOLE_BYTES_MAX, tail
 from aerostat.services.nova.drivers.libvirt.disks import Disk, GuestDisks, prepare
 from aerostat.services.nova.drivers.libvirt.domain_xml import HostChoice, domain_xml
+from aerostat.services.nova.drivers.libvirt.files import is_on_network
 from aerostat.services.nova.drivers.libvirt.image_cache import ImageCache
 from aerostat.services.nova.drivers.libvirt.inspection import check, qcow2_size
 from aerostat.services.nova.drivers.libvirt.long_mode import boot_sector
@@ -268,3 +269,22 @@ def test_hosts_that_share_a_cache_leave_each_others_downloads_alone(tmp_path: Pa
             part.touch()
         one.clean()
     assert (mine.exists(), theirs.exists()) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/var/lib/aerostat/node/instances", True),
+        ("/var/lib/aerostat/node", False),
+        ("/var/lib/aerostat/node/instances-2", False),
+        ("/mnt/ceph/instances", True),
+        ("/tmp", False),
+    ],
+)
+def test_directories_that_other_hosts_see(path: str, expected: bool) -> None:
+    mounts = """/dev/vda / ext4 rw 0 0
+tmpfs /tmp tmpfs rw 0 0
+store:/i /var/lib/aerostat/node/instances nfs4 rw,vers=4.2 0 0
+ceph-fuse /mnt/ceph fuse.ceph-fuse rw 0 0
+"""
+    assert is_on_network(Path(path), mounts) is expected

@@ -18,7 +18,7 @@ from aerostat.services.nova.drivers.libvirt.daemon import LiveConfig
 from aerostat.services.nova.drivers.libvirt.disks import prepare
 from aerostat.services.nova.drivers.libvirt.domain_xml import HostChoice, domain_xml
 from aerostat.services.nova.drivers.libvirt.extras import Extras
-from aerostat.services.nova.drivers.libvirt.files import remove_tree
+from aerostat.services.nova.drivers.libvirt.files import is_on_network, remove_tree
 from aerostat.services.nova.drivers.libvirt.host_facts import host_facts
 from aerostat.services.nova.drivers.libvirt.image_cache import ImageCache
 from aerostat.services.nova.drivers.libvirt.live_moves import LiveMoves
@@ -77,6 +77,9 @@ class LibvirtDriver(LiveMoves, Extras):
         if closed:
             log.warning("state_dir.unreachable_for_qemu", directories=closed)
         self._cache.clean()
+        if is_on_network(self._paths.instances.resolve(), Path("/proc/mounts").read_text()):
+            # Another host must never find in its page cache what a guest wrote elsewhere.
+            self._choice = msgspec.structs.replace(self._choice, cache_mode="none")
         self._chosen = asyncio.create_task(self._choose(), name="kvm-self-test")
         await self._conn.open()
 
