@@ -199,3 +199,14 @@ async def test_delete_of_an_evacuated_server_before_its_host_is_back(cloud: Whol
     assert list(where(cloud, server_id)) == [host]
     await comes_back(cloud, admin, host)
     assert (where(cloud, server_id), await held(cloud)) == ({}, [])
+
+
+async def test_delete_while_its_host_is_down(cloud: WholeCloud) -> None:
+    """The server is gone at once; the host removes the guest when it is back."""
+    admin, server_id, host = await dead(cloud)
+    assert (await admin.delete("nova", f"/v2.1/servers/{server_id}")).status_code == 204
+    await cloud.nova.sagas.idle()
+    assert (await admin.get("nova", f"/v2.1/servers/{server_id}")).status_code == 404
+    assert (list(where(cloud, server_id)), await held(cloud)) == ([host], [])
+    await comes_back(cloud, admin, host)
+    assert where(cloud, server_id) == {}

@@ -39,7 +39,7 @@ class Conductor:
             inventories=self._inventories(facts),
             traits=facts.traits,
         )
-        await nova.db.write(live.clean_up, nova, facts.host)
+        await nova.db.write(live.clean_up, nova, facts.host, [g.server_id for g in guests])
         log.info("nova.host_up", host=facts.host, guests=len(guests))
         return await nova.db.read(self._unlike, facts.host, guests)
 

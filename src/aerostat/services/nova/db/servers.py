@@ -175,6 +175,12 @@ def bury(tx: Tx, uuid: str, now: float) -> None:
     )
 
 
+def buried(tx: Tx, uuids: Sequence[str]) -> list[str]:
+    """Return those of these servers that have been deleted."""
+    stmt = select(C.uuid).where(among(C.uuid, uuids), C.deleted != 0)
+    return [row[0] for row in tx.all(stmt.order_by(C.id))]
+
+
 def usage(tx: Tx, project_id: str, user_id: str | None = None) -> dict[str, int]:
     """Return instances, cores and ram (MiB) of a project; counted, never stored."""
     where = [C.deleted == 0, C.project_id == project_id]

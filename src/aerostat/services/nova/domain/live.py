@@ -59,10 +59,7 @@ async def migrate(nova: Nova, ctx: Context, uuid: str, wish: LiveWish) -> None:
 
 
 def _is_up(tx: Tx, nova: Nova, host: str) -> bool:
-    now, down = nova.clock.now(), nova.config.service_down_time_s
-    return any(
-        s.up(now, down) for s in hosts.services(tx) if (s.host, s.binary) == (host, "nova-compute")
-    )
+    return hosts.is_up(tx, host, nova.clock.now(), nova.config.service_down_time_s)
 
 
 def _check_up(tx: Tx, nova: Nova, host: str) -> None:
@@ -122,13 +119,15 @@ async def follow(nova: Nova, host: str, server_id: str) -> None:
         await nova.network.move_ports(server_id=server_id, host=host)
 
 
-def clean_up(tx: Tx, nova: Nova, host: str) -> None:
-    """Start removing, from a host that is back, what was evacuated from it."""
+def clean_up(tx: Tx, nova: Nova, host: str, guests: list[str]) -> None:
+    """Start removing, from a host that is back, what left it or was deleted meanwhile."""
+    ctx, saga = system_context(request_id()), evacuated_cleanup.saga
     for migration in moves.left_on(tx, host, MigrationStatus.DONE, [MigrationType.EVACUATION]):
-        server_id = migration.instance_uuid
-        params = evacuated_cleanup.Params(server_id, migration.uuid, host)
-        ctx = system_context(request_id())
-        nova.sagas.start(tx, evacuated_cleanup.saga, params, ctx, server_id)
+        params = evacuated_cleanup.Params(migration.instance_uuid, host, migration.uuid)
+        nova.sagas.start(tx, saga, params, ctx, migration.instance_uuid)
+    for server_id in rows.buried(tx, guests):
+        params = evacuated_cleanup.Params(server_id, host)
+        nova.sagas.start(tx, saga, params, ctx, server_id)
 
 
 def confirm_overdue(tx: Tx, nova: Nova, host: str) -> None:

@@ -1,4 +1,4 @@
-"""A host is back: remove what it has of a server that was evacuated from it meanwhile."""
+"""A host is back: remove what it has of a server that was evacuated or deleted meanwhile."""
 
 from msgspec import Struct
 
@@ -13,11 +13,11 @@ from aerostat.services.nova.sagas.moving import moves_of, now_of
 
 
 class Params(Struct, frozen=True):
-    """The server, the move that took it away, and the host that is back."""
+    """The server, the host that is back, and the move that took the server away, if one did."""
 
     server_id: str
-    migration_id: str
     source: str
+    migration_id: str = ""
 
 
 saga = Saga("evacuated-cleanup", Params, deadline_s=3600)
@@ -51,13 +51,15 @@ def _host(tx: Tx, server_id: str) -> str | None:
 @saga.step
 async def release(nova: Nova, run: Run[Params]) -> None:
     """Give back what the move held of the host."""
-    await nova.placement.release(consumer_id=run.p.migration_id)
+    if run.p.migration_id:
+        await nova.placement.release(consumer_id=run.p.migration_id)
 
 
 @saga.succeeded
 def completed(tx: Tx, run: Run[Params]) -> None:
     """Nothing of the server is left there."""
-    moves.change(tx, run.p.migration_id, now_of(run), status=MigrationStatus.COMPLETED)
+    if run.p.migration_id:
+        moves.change(tx, run.p.migration_id, now_of(run), status=MigrationStatus.COMPLETED)
 
 
 @saga.failed

@@ -5,7 +5,7 @@ from msgspec import Struct
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Fault
 from aerostat.kit.saga.saga import Run, Saga
-from aerostat.services.nova.db import moves
+from aerostat.services.nova.db import hosts, moves
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.migration import MigrationStatus
 from aerostat.services.nova.model.server import VmState
@@ -27,18 +27,23 @@ saga = Saga("delete", Params, deadline_s=3600)
 
 @saga.step
 async def destroy(nova: Nova, run: Run[Params]) -> None:
-    """Remove the guest and its files from every host that has any; an absent guest is fine."""
-    for host in await nova.db.read(_hosts, run.p):
+    """Remove the guest and its files from every host that has any; an absent guest is fine.
+
+    A host that is down removes them when it is back.
+    """
+    for host in await nova.db.read(_hosts, nova, run.p):
         await host_of(nova, host, 120).destroy(server_id=run.p.server_id)
 
 
-def _hosts(tx: Tx, p: Params) -> list[str]:
+def _hosts(tx: Tx, nova: Nova, p: Params) -> list[str]:
     """Return the hosts of a server and of its moves, as they are when what ran has ended."""
     found = [p.host, rows.get(tx, p.server_id).host]
     for migration in moves.open_of_server(tx, p.server_id):
         if migration.status != MigrationStatus.DONE:  # an evacuated host cleans up for itself
             found += [migration.source_compute, migration.dest_compute]
-    return [host for host in dict.fromkeys(found) if host is not None]
+    now, down = nova.clock.now(), nova.config.service_down_time_s
+    known = [host for host in dict.fromkeys(found) if host is not None]
+    return [host for host in known if hosts.is_up(tx, host, now, down)]
 
 
 @saga.step
