@@ -365,6 +365,9 @@ async def test_locations_by_patch(open_cloud: Cloud, web: str, bucket: Any) -> N
     assert (await cloud.ask("GET", image["file"])).content == DATA
     ranged = await cloud.ask("GET", image["file"], headers={"range": "bytes=3-9"})
     assert ranged.content == DATA[3:10]
+    again = {"url": f"{web}/data#2", "metadata": {}, "validation_data": {"checksum": "0" * 32}}
+    more = [{"op": "add", "path": "/locations/-", "value": again}]
+    assert (await cloud.patch(image["id"], more)).status_code == 409
     remove = [{"op": "remove", "path": "/locations/0"}]
     assert (await cloud.patch(image["id"], remove)).status_code == 403
     assert (await cloud.patch(image["id"], remove, "admin")).status_code == 403
@@ -406,12 +409,17 @@ async def test_locations_of_their_own(cloud: Cloud, bucket: Any) -> None:
     path = f"/v2/images/{image['id']}/locations"
     wrong = {"os_hash_algo": "sha512", "os_hash_value": "0" * 128}
     body = {"url": "s3://images/snapshot", "validation_data": wrong}
-    assert (await cloud.ask("POST", path, json=body)).status_code == 400
-    assert (await cloud.show(image["id"]))["status"] == "queued"
-    right = {"os_hash_algo": "sha512", "os_hash_value": hashlib.sha512(DATA).hexdigest()}
-    assert (await cloud.ask("POST", path, "reader", json=body)).status_code == 403
-    body["validation_data"] = right
     assert (await cloud.ask("POST", path, json=body)).status_code == 202
+    assert (await cloud.show(image["id"]))["status"] == "importing"
+    await cloud.settled()
+    now = await cloud.show(image["id"])
+    assert now["status"] == "queued" and "stores" not in now
+    assert _objects(bucket) == ["snapshot"]
+    right = {"os_hash_algo": "sha512", "os_hash_value": hashlib.sha512(DATA).hexdigest()}
+    body["validation_data"] = right
+    assert (await cloud.ask("POST", path, "reader", json=body)).status_code == 403
+    assert (await cloud.ask("POST", path, json=body)).status_code == 202
+    await cloud.settled()
     now = await cloud.show(image["id"])
     assert now["status"] == "active" and now["stores"] == "far"
     assert now["os_hash_value"] == right["os_hash_value"]
@@ -419,3 +427,36 @@ async def test_locations_of_their_own(cloud: Cloud, bucket: Any) -> None:
     assert (await cloud.ask("GET", path, "admin")).status_code == 403
     shown = (await cloud.ask("GET", path, "service")).json()
     assert shown == [{"url": "s3://images/snapshot", "metadata": {"store": "far"}}]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"os_hash_value": "0" * 128},
+        {"os_hash_algo": "none", "os_hash_value": "0" * 128},
+        {"os_hash_algo": "sha512", "os_hash_value": "0" * 12},
+        {"os_hash_algo": "sha512", "os_hash_value": "z" * 128},
+        {"checksum": "no"},
+        {"other": "x"},
+    ],
+)
+async def test_claims_that_make_no_sense(cloud: Cloud, bucket: Any, said: dict[str, str]) -> None:
+    image = await cloud.image()
+    bucket.put_object(Key="snapshot", Body=DATA)
+    body = {"url": "s3://images/snapshot", "validation_data": said}
+    path = f"/v2/images/{image['id']}/locations"
+    assert (await cloud.ask("POST", path, json=body)).status_code == 400
+
+
+async def test_without_claims_it_is_active_at_once(cloud: Cloud, bucket: Any) -> None:
+    image = await cloud.image()
+    bucket.put_object(Key="snapshot", Body=DATA)
+    path = f"/v2/images/{image['id']}/locations"
+    body = {"url": "s3://images/snapshot"}
+    assert (await cloud.ask("POST", path, json=body)).status_code == 202
+    now = await cloud.show(image["id"])
+    assert (now["status"], now["os_hash_algo"]) == ("active", "sha512")
+    await cloud.settled()
+    assert (await cloud.show(image["id"]))["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
+    assert (await cloud.ask("DELETE", image["self"])).status_code == 204
+    assert _objects(bucket) == []

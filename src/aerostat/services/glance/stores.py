@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aerostat.kit.errors import BadRequest, Fault, NotFound, Unavailable
 from aerostat.kit.log import Logger
-from aerostat.services.glance.model.image import Location
+from aerostat.services.glance.model.image import Image, Location
 from aerostat.services.glance.model.store import Store
 
 log = Logger("glance.stores")
@@ -49,6 +49,10 @@ class Stores:
         """Return the locations that can be read, the most preferred first."""
         known = [place for place in locations if place.store in self._drivers]
         return sorted(known, key=lambda place: -self.weight(place.store))
+
+    def holding(self, image: Image) -> list[str]:
+        """Return the stores that have an image, the most preferred first."""
+        return sorted(image.stores, key=lambda store: -self.weight(store))
 
     async def read(
         self, locations: Sequence[Location], start: int, length: int

@@ -157,4 +157,4 @@ def _host_header(target: Target) -> str:
 
 
 def _refused(url: str) -> BadRequest:
-    return BadRequest(f"Invalid import URI: {url[:200]!r} may not be fetched.", field="uri")
+    return BadRequest(f"Invalid URI: {url[:200]!r} does not pass filtering.", field="uri")

@@ -10,6 +10,7 @@ from aerostat.services.glance.api import views
 from aerostat.services.glance.api.asking import permitted
 from aerostat.services.glance.domain import images, locations
 from aerostat.services.glance.runtime import Glance
+from aerostat.services.glance.schemas.patch import claims
 
 routes: Routes[Glance] = Routes("stores")
 URL = "/images/{image_id}/locations"
@@ -67,7 +68,7 @@ async def drop(glance: Glance, req: Request[None]) -> None:
 async def add(glance: Glance, req: Request[LocationBody]) -> None:
     """Say where the data of an image lies already."""
     found = await permitted(glance, req, policies.ADD_LOCATION)
-    await locations.add(glance, found.image.id, req.body.url, req.body.validation_data)
+    await locations.add(glance, found.image.id, req.body.url, claims(req.body.validation_data))
 
 
 @routes.get(URL, policy=policies.FETCH_LOCATION)

@@ -23,7 +23,7 @@ def image(glance: Glance, found: Image, places: bool) -> dict[str, Any]:
     url = f"/v2/images/{found.id}"
     return {
         **found.properties,
-        **({"stores": ",".join(found.stores)} if found.locations else {}),
+        **({"stores": ",".join(glance.stores.holding(found))} if found.locations else {}),
         **(_places(glance, found) if places else {}),
         "name": found.name,
         "disk_format": found.disk_format,

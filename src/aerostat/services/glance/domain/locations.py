@@ -8,10 +8,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import BadRequest, Conflict, Forbidden, NotFound
+from aerostat.kit.errors import BadRequest, Conflict, Fault, Forbidden, NotFound
+from aerostat.kit.log import Logger
 from aerostat.services.glance.db import garbage
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.domain import leases
@@ -20,6 +22,7 @@ from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import Image, Location, Move
 from aerostat.services.glance.runtime import Glance
 
+log = Logger("glance.locations")
 _IMAGE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -48,33 +51,54 @@ async def edit(glance: Glance, image_id: str, moves: Sequence[Move], change: Cha
         for move in moves:
             new = _moved(new, move)
         if moves:
-            new = _with_data(old, new, sizes)
-            lost = [place for place in old.locations if place not in new.locations]
+            new = _with_data(old, new, moves, sizes)
+            kept = {place.url for place in new.locations}
+            lost = [place for place in old.locations if place.url not in kept]
             garbage.add(tx, image_id, list(zip(keys, lost, strict=False)), glance.clock.now())
         return old if new == old else rows.save(tx, old, new, glance.clock.now())
 
     return await glance.db.write(write)
 
 
-def _with_data(old: Image, new: Image, sizes: Sequence[int]) -> Image:
-    """Return the image with the status that its locations give it."""
+def _with_data(old: Image, new: Image, moves: Sequence[Move], sizes: Sequence[int]) -> Image:
+    """Return the image with the status that its locations give it. Raises: Conflict, BadRequest."""
     if old.lease is not None or old.status not in (states.QUEUED, states.ACTIVE):
         raise Conflict(f"It's not allowed to change locations of an image that is {old.status}.")
-    if len(new.locations) > LOCATIONS_MAX or len({p.url for p in new.locations}) < len(
-        new.locations
-    ):
+    urls = [place.url for place in new.locations]
+    if len(urls) > LOCATIONS_MAX or len(set(urls)) < len(urls):
         raise BadRequest("Duplicate or too many locations.", field="locations")
+    for move in moves:
+        new = _claimed(new, move.claims, fresh=old.status == states.QUEUED)
     if old.status == states.QUEUED and new.locations:
         return replace(new, status=states.ACTIVE, size=sizes[0] if sizes else old.size)
     if not new.locations:
-        return replace(new, status=states.QUEUED, size=None, checksum=None, hash_value=None)
+        return replace(
+            new,
+            status=states.QUEUED,
+            size=None,
+            virtual_size=None,
+            checksum=None,
+            hash_algo=None,
+            hash_value=None,
+        )
     return new
+
+
+def _claimed(image: Image, claims: dict[str, str], *, fresh: bool) -> Image:
+    """Raises: Conflict (the image's digests are others)."""
+    if fresh:
+        return replace(image, **claims)
+    for name, value in claims.items():
+        if getattr(image, name) != value:
+            raise Conflict(f"{name} of the location is not that of the image.")
+    return image
 
 
 def _moved(image: Image, move: Move) -> Image:
     places = list(image.locations)
     if move.kind == "replace":
-        if places and move.places:
+        same = {place.url for place in places} == {place.url for place in move.places}
+        if places and move.places and not same:
             raise BadRequest("Locations can be replaced by none, or where there are none.")
         return replace(image, locations=move.places)
     if move.kind == "remove":
@@ -90,49 +114,70 @@ def _moved(image: Image, move: Move) -> Image:
     return replace(image, locations=(*places[:at], *move.places, *places[at:]))
 
 
-async def add(glance: Glance, image_id: str, url: str, expected: dict[str, Any]) -> Image:
+async def add(glance: Glance, image_id: str, url: str, claims: dict[str, str]) -> None:
     """Make `url` the data of a queued image. Source: image api-ref, "Add location".
 
-    `expected`: os_hash_algo and os_hash_value, if the client knows them. The data is read and
-    hashed unless do_secure_hash is off. Raises: NotFound, BadRequest, Conflict, Unavailable.
+    The data is read and hashed in the background unless do_secure_hash is off. The image is
+    active at once if nothing was claimed of the data, else when the claims have proved true.
+    Raises: NotFound, BadRequest, Conflict, Unavailable.
     """
-    place = Location(url, glance.stores.of(url), {})
-    place = replace(place, metadata={"store": place.store})
+    store = glance.stores.of(url)
+    place = Location(url, store, {"store": store})
     length = await size(glance, image_id, place)
+    secure = glance.config.do_secure_hash
+    algo = glance.config.hashing_algorithm
+    if secure and claims.get("hash_algo", algo) != algo:
+        raise BadRequest(f"The hash algorithm must be {algo}.", field="validation_data")
 
     def begin(_tx: Tx, image: Image) -> Image:
         if image.status != states.QUEUED:
             raise Conflict(f"Only queued images get a location; this one is {image.status}.")
-        return replace(image, status=states.move(image.status, states.IMPORTING), size=length)
+        if secure and claims:
+            return replace(image, status=states.IMPORTING, size=length)
+        facts: dict[str, Any] = {"hash_algo": algo} if secure else claims
+        return replace(image, status=states.ACTIVE, size=length, locations=(place,), **facts)
 
-    async with leases.work(glance, image_id, begin) as lease:
-        facts = await _hashed(glance, place, length, expected)
+    work = leases.work(glance, image_id, begin)
+    lease = await work.__aenter__()
+    if secure:
+        glance.spawn(_prove(glance, work, image_id, _Proof(lease, place, claims)))
+    else:
+        await work.__aexit__(None, None, None)
 
-        def finish(tx: Tx) -> Image:
+
+class _Proof(Struct, frozen=True):
+    """What is to be proved of the data at a place."""
+
+    lease: str
+    place: Location
+    claims: dict[str, str]
+
+
+async def _prove(glance: Glance, work: Any, image_id: str, proof: _Proof) -> None:
+    """Hash the data of an image and write down what it is; nothing if the claims are false."""
+    try:
+        image = await glance.db.read(rows.get, image_id)
+        chunks = await glance.stores.read([proof.place], 0, image.size or 0)
+        written = await glance.staging.digest(chunks)
+        facts = {
+            "checksum": written.checksum,
+            "hash_algo": glance.config.hashing_algorithm,
+            "hash_value": written.hash_value,
+        }
+        if not proof.claims.items() <= facts.items():
+            raise BadRequest("The data is not what was said of it.")
+
+        def finish(tx: Tx) -> None:
             now = rows.get(tx, image_id)
-            if now.lease != lease:
-                raise Conflict("The image was changed meanwhile.")
-            new = replace(leases.finish(now), status=states.ACTIVE, locations=(place,), **facts)
-            return rows.save(tx, now, new, glance.clock.now())
+            if now.lease == proof.lease:
+                new = replace(now, status=states.ACTIVE, locations=(proof.place,), **facts)
+                rows.save(tx, now, leases.finish(new), glance.clock.now())
 
-        return await glance.db.write(finish)
-
-
-async def _hashed(
-    glance: Glance, place: Location, length: int, expected: dict[str, Any]
-) -> dict[str, Any]:
-    given = {"hash_algo": expected.get("os_hash_algo"), "hash_value": expected.get("os_hash_value")}
-    if not glance.config.do_secure_hash:
-        return given if all(given.values()) else {}
-    chunks = await glance.stores.read([place], 0, length)
-    written = await glance.staging.digest(chunks)
-    algo = glance.config.hashing_algorithm
-    if given["hash_value"] and (given["hash_algo"], given["hash_value"]) != (
-        algo,
-        written.hash_value,
-    ):
-        raise BadRequest("The data is not what os_hash_value says.", field="validation_data")
-    return {"checksum": written.checksum, "hash_algo": algo, "hash_value": written.hash_value}
+        await glance.db.write(finish)
+    except Fault as why:
+        log.warning("location.unproved", image_id=image_id, reason=why.message)
+    finally:
+        await work.__aexit__(None, None, None)
 
 
 async def drop(glance: Glance, image_id: str, store: str) -> None:

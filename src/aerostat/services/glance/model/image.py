@@ -44,11 +44,15 @@ class Location(Struct, frozen=True):
 
 
 class Move(Struct, frozen=True):
-    """A change of locations: add at a position (-1: at the end), remove one, or replace all."""
+    """A change of locations: add at a position (-1: at the end), remove one, or replace all.
+
+    `claims`: what the client says of the data: checksum, hash_algo, hash_value.
+    """
 
     kind: str
     places: tuple[Location, ...] = ()
     at: int = 0
+    claims: dict[str, str] = {}
 
 
 IMPORTING_TO, FAILED_IMPORT = "os_glance_importing_to_stores", "os_glance_failed_import"

@@ -3,6 +3,7 @@
 Source: image api-ref, "HTTP PATCH media types".
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,8 @@ MEDIA = {
 """Media types, and whether they are the form with "op"."""
 
 OPS = ("add", "replace", "remove")
+CLAIMS = {"checksum": "checksum", "os_hash_algo": "hash_algo", "os_hash_value": "hash_value"}
+"""What a client may say of data at a location, and how an Image calls it."""
 FORMATS = ("disk_format", "container_format")
 _POINTER = re.compile(r"(/([^/~]|~[01])+)+")
 
@@ -96,10 +99,37 @@ def move(stores: Stores, op: Op) -> Move:
         if not (op.at.isdecimal() or op.at == "-"):
             raise BadRequest("Invalid position of a location.", field="locations")
         place = _location(stores, op.value)
-        return Move("add", (place,), at=-1 if op.at == "-" else int(op.at))
+        at = -1 if op.at == "-" else int(op.at)
+        return Move("add", (place,), at, claims(op.value.get("validation_data", {})))
     if not isinstance(op.value, list):
         raise BadRequest("Locations must be a JSON array.", field="locations")
     return Move("replace", tuple(_location(stores, one) for one in op.value))
+
+
+def claims(given: Any) -> dict[str, str]:
+    """Return what `validation_data` says, named as an Image names it. Raises: BadRequest."""
+    if not isinstance(given, dict) or not given.keys() <= CLAIMS.keys():
+        raise BadRequest("Invalid validation_data.", field="validation_data")
+    algo, value = given.get("os_hash_algo"), given.get("os_hash_value")
+    wrong = [name for name, text in given.items() if not isinstance(text, str)]
+    if wrong or (value is None) != (algo is None):
+        raise BadRequest("Invalid validation_data.", field="validation_data")
+    if algo is not None:
+        if algo not in hashlib.algorithms_available:
+            raise BadRequest(f"Unknown hash algorithm {algo}.", field="validation_data")
+        _hexadecimal(value, hashlib.new(algo).digest_size)
+    if "checksum" in given:
+        _hexadecimal(given["checksum"], 16)
+    return {CLAIMS[name]: str(text) for name, text in given.items()}
+
+
+def _hexadecimal(text: Any, size: int) -> None:
+    try:
+        right = len(bytes.fromhex(text)) == size
+    except ValueError:
+        right = False
+    if not right:
+        raise BadRequest("Invalid digest.", field="validation_data")
 
 
 def _location(stores: Stores, value: Any) -> Location:
