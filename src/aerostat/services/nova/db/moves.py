@@ -10,7 +10,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.db.pages import page
 from aerostat.kit.errors import BadRequest, NotFound
 from aerostat.services.nova.db import tables as t
-from aerostat.services.nova.model.migration import OVER, Migration
+from aerostat.services.nova.model.migration import Migration
 
 C = t.migrations.c
 _ALL = select(t.migrations)
@@ -23,7 +23,6 @@ class MigrationQuery(Struct, frozen=True, kw_only=True):
     host: str | None = None
     changed_since: float | None = None
     changed_before: float | None = None
-    statuses: Sequence[str] | None = None
     marker: str | None = None
     limit: int | None = None
 
@@ -73,12 +72,6 @@ def left_on(tx: Tx, host: str, status: str, kinds: Sequence[str]) -> list[Migrat
     return [Migration(*row) for row in tx.all(stmt.order_by(C.created_at, C.id))]
 
 
-def unfinished(tx: Tx) -> list[Migration]:
-    """Return every move that has left something on a host."""
-    stmt = _ALL.where(C.status.not_in(sorted(OVER)))
-    return [Migration(*row) for row in tx.all(stmt.order_by(C.id))]
-
-
 def find(tx: Tx, query: MigrationQuery) -> list[Migration]:
     """Return a page. Raises: BadRequest (marker)."""
     marker = None
@@ -97,8 +90,6 @@ def _conditions(query: MigrationQuery) -> list[ColumnElement[bool]]:
     out: list[ColumnElement[bool]] = [C[name] == value for name, value in query.equals.items()]
     if query.host is not None:
         out.append(or_(C.source_compute == query.host, C.dest_compute == query.host))
-    if query.statuses is not None:
-        out.append(C.status.in_(query.statuses))
     if query.changed_since is not None:
         out.append(C.updated_at >= query.changed_since)
     if query.changed_before is not None:

@@ -39,7 +39,6 @@ class MigrationStatus(StrEnum):
     DONE = "done"
     CANCELLED = "cancelled"
     ERROR = "error"
-    FAILED = "failed"
 
 
 OVER = frozenset(
@@ -49,7 +48,6 @@ OVER = frozenset(
         MigrationStatus.COMPLETED,
         MigrationStatus.CANCELLED,
         MigrationStatus.ERROR,
-        MigrationStatus.FAILED,
     }
 )
 """States after which nothing of the move is left on any host."""
