@@ -40,14 +40,14 @@ async def authenticate(token: str) -> Context:
     if token not in PERSONAS:
         raise Unauthorized()
     project, roles = PERSONAS[token]
-    return Context("", user_id=token, project_id=project, roles=roles)
+    return Context("", user_id=token, project_id=project, roles=roles, token=token)
 
 
 class Cloud:
     """One glance, and what tests ask of it."""
 
-    def __init__(self, glance: Glance, http: httpx.AsyncClient) -> None:
-        self.glance, self.http = glance, http
+    def __init__(self, glance: Glance, http: httpx.AsyncClient, app: Api[Glance]) -> None:
+        self.glance, self.http, self.app = glance, http, app
 
     async def ask(self, method: str, path: str, who: str = "member", **more: Any) -> httpx.Response:
         """Send a request as a persona."""
@@ -104,6 +104,7 @@ class Cloud:
 @asynccontextmanager
 async def cloud_in(folder: Path, config: GlanceConfig | None = None) -> AsyncIterator[Cloud]:
     """Run glance with its state in `folder`."""
+    folder.mkdir(exist_ok=True)
     db = SqliteDatabase(folder / "db")
     await upgrade(db, "glance", manifest.migrations)
     assert await db.read(differences, "glance", metadata) == []
@@ -113,6 +114,6 @@ async def cloud_in(folder: Path, config: GlanceConfig | None = None) -> AsyncIte
     api = Api(manifest.api, glance, Policy(manifest.rules), authenticate)
     transport = httpx.ASGITransport(app=api)
     async with httpx.AsyncClient(transport=transport, base_url="http://glance") as http:
-        yield Cloud(glance, http)
+        yield Cloud(glance, http, api)
     await glance.close()
     await db.close()

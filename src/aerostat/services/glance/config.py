@@ -185,6 +185,22 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
     )  # fmt: skip
     """Ways to import that /v2/info/import offers."""
 
+    image_import_plugins: tuple[str, ...] = ()
+    """What happens to imported data: image_decompression, image_conversion,
+    inject_image_metadata."""
+
+    output_format: str = "raw"
+    """The disk_format that image_conversion converts to."""
+
+    conversion_timeout_s: float = 3600.0
+    """Seconds that converting one image may take."""
+
+    inject: dict[str, str] = {}
+    """Properties that inject_image_metadata gives to imported images."""
+
+    ignore_user_roles: tuple[str, ...] = ("admin",)
+    """Whose imports inject_image_metadata leaves alone."""
+
     web_download_ports: tuple[int, ...] = (80, 443)
     """Ports that an import from the web may connect to."""
 

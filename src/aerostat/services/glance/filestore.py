@@ -106,6 +106,10 @@ class FileStore:
         """Return what takes data for the part file of `name`, piece by piece."""
         return Taker(await self._in_thread(_Writer, self.part(name), self._hash_algo), self._pool)
 
+    async def move(self, part: str, to: str) -> None:
+        """Have the part file of `part` as the one of `to`."""
+        await self._in_thread(self.part(part).replace, self.part(to))
+
     async def rename(self, part: str, name: str) -> None:
         """Give the part file of `part` the name `name`, durably."""
         await self._in_thread(self._rename, part, name)

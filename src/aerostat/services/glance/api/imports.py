@@ -38,7 +38,8 @@ class TaskBody(Open):
 
 def asker(req: Request[Any]) -> Asker:
     """Return who asks."""
-    return Asker(req.ctx.request_id, req.ctx.user_id, req.ctx.project_id, req.ctx.token)
+    ctx = req.ctx
+    return Asker(ctx.request_id, ctx.user_id, ctx.project_id, ctx.token, ctx.roles)
 
 
 @routes.put("/images/{image_id}/stage", policy=None, status=204, stream=True)

@@ -14,7 +14,7 @@ from aerostat.kit.errors import BadRequest, Conflict, Fault
 from aerostat.kit.log import Logger
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.db import tasks
-from aerostat.services.glance.domain import elsewhere, leases, quotas, uploads
+from aerostat.services.glance.domain import elsewhere, leases, plugins, quotas, uploads
 from aerostat.services.glance.domain.uploads import Arrived, Plan
 from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import FAILED_IMPORT, IMPORTING_TO, Image
@@ -42,6 +42,7 @@ class Asker(Struct, frozen=True):
     user_id: str
     project_id: str
     token: str = ""
+    roles: tuple[str, ...] = ()
 
 
 class Import(Struct, frozen=True, kw_only=True):
@@ -87,7 +88,7 @@ async def start(glance: Glance, image_id: str, wanted: Import, asker: Asker) -> 
 
     work = leases.work(glance, image_id, begin)
     lease = await work.__aenter__()
-    glance.spawn(_run(glance, task, work, Job(image_id, lease, plans[0], source)))
+    glance.spawn(_run(glance, task, work, Job(image_id, lease, plans[0], source, asker.roles)))
     return task
 
 
@@ -159,6 +160,7 @@ class Job(Struct, frozen=True):
     lease: str
     plan: Plan
     source: Source
+    roles: tuple[str, ...] = ()
 
 
 async def _run(glance: Glance, task: Task, work: Any, job: Job) -> None:
@@ -185,6 +187,7 @@ async def _bring(glance: Glance, task: Task, job: Job) -> None:
         return
     if job.source.properties:
         await _inherit(glance, job)
+    arrived = await plugins.apply(glance, job.image_id, arrived, job.roles)
     await uploads.adopt(glance, job.image_id, arrived, job.plan)
 
 
@@ -259,6 +262,6 @@ async def create_task(
         tasks.add(tx, task)
 
     await glance.db.write(write)
-    job = Job(image.id, lease, Plan((glance.stores.default,)), Source(WEB, target))
+    job = Job(image.id, lease, Plan((glance.stores.default,)), Source(WEB, target), asker.roles)
     glance.spawn(_run(glance, task, leases.going_on(glance, image.id, lease), job))
     return task

@@ -75,7 +75,7 @@ def finish(image: Image) -> Image:
 
 async def end(glance: Glance, image_id: str, lease: str) -> None:
     """Undo what was not finished under the lease; nothing if it is another's by now."""
-    await glance.staging.discard(lease)
+    await _sweep(glance, lease)
 
     def mine(tx: Tx) -> bool:
         found = rows.find(tx, image_id)
@@ -92,6 +92,16 @@ async def end(glance: Glance, image_id: str, lease: str) -> None:
                 rows.save(tx, found, finish(undone(found)), glance.clock.now())
 
         await glance.db.write(release)
+
+
+async def _sweep(glance: Glance, lease: str) -> None:
+    await glance.staging.discard(lease)
+    await glance.staging.discard(fresh(lease))
+
+
+def fresh(lease: str) -> str:
+    """Return the name of a second part file of a piece of work."""
+    return f"{lease}.new"
 
 
 def undone(image: Image) -> Image:
@@ -119,18 +129,19 @@ async def bury(glance: Glance, *, everybody: bool = False) -> list[str]:
     now = glance.clock.now()
     mine = glance.ids()
 
-    def take(tx: Tx) -> list[str]:
+    def take(tx: Tx) -> list[tuple[str, str]]:
         found = rows.expired(tx, FOR_EVER if everybody else now)
         for image in found:
             rows.save(tx, image, lend(glance, image, mine), now)
             tasks.fail_unfinished(tx, image.id, now)
-        return [image.id for image in found]
+        return [(image.id, str(image.lease)) for image in found]
 
     taken = await glance.db.write(take)
-    for image_id in taken:
+    for image_id, lease in taken:
+        await _sweep(glance, lease)
         await end(glance, image_id, mine)
         log.info("lease.buried", image_id=image_id)
-    return taken
+    return [image_id for image_id, _ in taken]
 
 
 async def recover(glance: Glance) -> None:

@@ -53,6 +53,11 @@ class Arrived(Struct, frozen=True):
     source: Path
     written: Written
 
+    @property
+    def fresh(self) -> str:
+        """The part file for what the data is turned into."""
+        return leases.fresh(self.lease)
+
 
 async def upload(
     glance: Glance, image_id: str, chunks: AsyncIterator[bytes], store: str = ""
