@@ -6,7 +6,6 @@ from aerostat.assembly.services import MANIFESTS
 from aerostat.assembly.settings import Settings
 from aerostat.cli.command import Command
 from aerostat.cli.console import CliError
-from aerostat.cli.places import prepare
 from aerostat.kit.db import migrate
 from aerostat.kit.db.open import open_database
 from aerostat.kit.errors import Fault
@@ -18,7 +17,8 @@ def run(command: Command) -> int:
     """Show versions, or bring the tables forward; safe to repeat, and while the cloud runs."""
     options, settings = command.options, command.settings
     if not settings.database_url:
-        prepare(settings)
+        advice = "./aerostat up; db is for a server that several processes share (database_url)"
+        raise CliError("SQLite is brought forward by the control process itself", advice)
     try:
         rows = asyncio.run(_versions(settings, options.action, contract=options.contract))
     except Fault as why:

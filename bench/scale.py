@@ -1,0 +1,233 @@
+"""How the cloud grows: hosts and servers, on SQLite, PostgreSQL and MariaDB, with fake hosts.
+
+For each engine and number of hosts: register the hosts, make as many servers at once as there are
+hosts (16 clients, one request a server), and measure until the last is ACTIVE. Then the listing of
+all servers page by page, and GET /allocation_candidates.
+
+`--split` runs the roles in three processes over RabbitMQ instead of one `control`.
+
+usage: ./aerostat bench scale [--engines=sqlite,postgresql,mariadb] [--hosts=10,100,1000]
+                              [--out=FILE.json] [--split]
+"""
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.comers import Comers
+
+from aerostat.assembly.engines import MariaDb, PostgreSql, RabbitMq, Server
+from aerostat.cli.cloud import ApiError, Cloud, Login
+
+ENGINES: dict[str, type[PostgreSql | MariaDb]] = {"postgresql": PostgreSql, "mariadb": MariaDb}
+APIS = "keystone,glance-api,placement-api,nova-api,neutron-server"
+REST = "nova-conductor,nova-scheduler,nova-metadata"
+CLIENTS = 16
+LIMIT_S = 600.0
+
+
+class Installation:
+    """A cloud of real processes over an engine."""
+
+    def __init__(self, folder: Path, hosts: int, servers: list[Server], *, split: bool) -> None:
+        self.state, self.hosts = folder / "state", hosts
+        self.offset = secrets.randbelow(20000) + 12000
+        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        self.environment = {
+            **inherited,
+            "AEROSTAT_STATE_DIR": str(self.state),
+            "AEROSTAT_PORT_OFFSET": str(self.offset),
+            "AEROSTAT_COMPUTE_DRIVER": "fake",
+            "AEROSTAT_FAKE_HOSTS": str(hosts),
+            "AEROSTAT_HOST": "h",
+            "AEROSTAT_PASSWORD_HASH_ROUNDS": "4",
+            "AEROSTAT_LOG_LEVEL": "WARNING",
+        }
+        for server in servers:
+            name = "BUS_URL" if isinstance(server, RabbitMq) else "DATABASE_URL"
+            self.environment[f"AEROSTAT_{name}"] = server.url  # type: ignore[attr-defined]
+        self.roles = [APIS, REST, "node"] if split else ["control", "node"]
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> float:
+        """Start it; return the seconds until every host is up."""
+        self.state.mkdir(parents=True)
+        run = [sys.executable, "-m", "aerostat.cli"]
+        if "AEROSTAT_DATABASE_URL" in self.environment:
+            subprocess.run([*run, "db", "migrate"], env=self.environment, check=True, stdout=-3)
+        began = time.monotonic()
+        for number, roles in enumerate(self.roles):
+            extra = {"AEROSTAT_METRICS_PORT": str(8790 + 2 * number)}
+            log = (self.state.parent / f"process-{number}.log").open("wb")
+            self.processes.append(
+                subprocess.Popen(
+                    [*run, "run", roles], env={**self.environment, **extra}, stdout=log, stderr=log
+                )
+            )
+        while self.hosts_up() < self.hosts:
+            assert time.monotonic() - began < LIMIT_S, "the hosts do not come up"
+            assert all(p.poll() is None for p in self.processes), "a process died"
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    def admin(self) -> Cloud:
+        password = (self.state / "control" / "admin-password").read_text()
+        return Cloud(Login(f"http://127.0.0.1:{self.offset + 5000}/v3", "admin", password, "admin"))
+
+    def hosts_up(self) -> int:
+        try:
+            admin = self.admin()
+            found = admin.get("compute", "/os-services", binary="nova-compute")["services"]
+            return len([s for s in found if s["state"] == "up"])
+        except (ApiError, OSError):
+            return 0
+
+    def memory_mib(self) -> int:
+        """Return the proportional set size of all processes."""
+        total = 0
+        for process in self.processes:
+            rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+            total += int(rollup.partition("Pss:")[2].split()[0])
+        return total // 1024
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def engine(folder: Path, kind: str, *, split: bool) -> Iterator[list[Server]]:
+    servers: list[Server] = []
+    if kind != "sqlite":
+        servers.append(ENGINES[kind](folder / kind))
+    if split:
+        servers.append(RabbitMq(folder / "rabbitmq"))
+    try:
+        for server in servers:
+            server.start()
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def measure(kind: str, hosts: int, *, split: bool) -> dict[str, Any]:
+    """Return one row."""
+    folder = Path(tempfile.mkdtemp(prefix="aerostat-scale-"))
+    folder.chmod(0o755)
+    try:
+        with engine(folder, kind, split=split) as servers:
+            cloud = Installation(folder, hosts, servers, split=split)
+            try:
+                row = {"engine": kind, "split": split, "hosts": hosts, "hosts_up_s": cloud.start()}
+                row |= burst(cloud, hosts)
+                row |= listing(cloud) | candidates(cloud)
+                return row | {"pss_mib": cloud.memory_mib()}
+            finally:
+                cloud.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def burst(cloud: Installation, count: int) -> dict[str, Any]:
+    """Make `count` servers at once; times are from the request to ACTIVE, by nova's own clock."""
+    comers = Comers(cloud.admin())
+    body = {**comers.body, "networks": "none"}
+
+    def make(number: int) -> str:
+        made = clouds[number % CLIENTS].post(
+            "compute", "/servers", {"server": {"name": f"s{number}", **body}}
+        )
+        return str(made["server"]["id"])
+
+    clouds = [Cloud(comers.admin.login) for _ in range(CLIENTS)]
+    for one in clouds:
+        one.get("compute", "/limits")
+    began = time.time()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(make, range(count)))
+    accepted_s = time.time() - began
+    admin = cloud.admin()
+    while True:
+        busy = admin.list("compute", "servers", "/servers", status="BUILD", limit=1)
+        if not busy:
+            break
+        assert time.time() - began < LIMIT_S
+        time.sleep(0.1)
+    took = time.time() - began
+    found = admin.list("compute", "servers", "/servers/detail")
+    bad = [s["status"] for s in found if s["status"] != "ACTIVE"]
+    assert not bad, f"{len(bad)} servers are not ACTIVE: {set(bad)}"
+    waits = sorted(_moment(s["OS-SRV-USG:launched_at"]) - _moment(s["created"]) for s in found)
+    return {
+        "servers": count,
+        "accepted_per_s": count / accepted_s,
+        "active_per_s": count / took,
+        "active_p99_s": waits[int(len(waits) * 0.99) - 1] if len(waits) > 1 else waits[0],
+    }
+
+
+def _moment(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text.rstrip("Z")).timestamp()
+
+
+def listing(cloud: Installation) -> dict[str, Any]:
+    """Time a walk through all servers with details, 1,000 a page at most."""
+    admin = cloud.admin()
+    began = time.monotonic()
+    count = len(admin.list("compute", "servers", "/servers/detail", limit=1000))
+    return {"list_all_s": time.monotonic() - began, "listed": count}
+
+
+def candidates(cloud: Installation) -> dict[str, Any]:
+    """Time allocation candidates: all of them, and the first ten."""
+    admin, row = cloud.admin(), {}
+    for limit in (10, 1000):
+        times = []
+        for _ in range(30):
+            began = time.monotonic()
+            resources = "VCPU:1,MEMORY_MB:64"
+            admin.get("placement", "/allocation_candidates", resources=resources, limit=limit)
+            times.append((time.monotonic() - began) * 1000)
+        row[f"candidates_{limit}_p50_ms"] = statistics.median(times)
+        row[f"candidates_{limit}_p99_ms"] = max(times)
+    return row
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engines", default="sqlite,postgresql,mariadb")
+    parser.add_argument("--hosts", default="10,100,1000")
+    parser.add_argument("--split", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    rows = []
+    for kind in options.engines.split(","):
+        for hosts in map(int, options.hosts.split(",")):
+            rows.append(measure(kind, hosts, split=options.split))
+            shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()}
+            print(json.dumps(shown), flush=True)
+            if options.out:
+                options.out.write_text(json.dumps(rows, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
