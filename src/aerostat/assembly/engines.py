@@ -246,11 +246,16 @@ class RabbitMq(Server):
     def __init__(self, folder: Path, port: int = 0, listen: str = "127.0.0.1") -> None:
         super().__init__(folder, port)
         self.listen = listen
-        self._epmd, self._dist = free_port(), free_port()
+        self._epmd, self._dist, self._management = free_port(), free_port(), free_port()
 
     @property
     def url(self) -> str:
         return f"amqp://{NAME}:{PASSWORD}@{self.listen}:{self.port}/"
+
+    @property
+    def admin_url(self) -> str:
+        """The management API."""
+        return f"http://{NAME}:{PASSWORD}@{self.listen}:{self._management}"
 
     def environment(self) -> dict[str, str]:
         name = f"{NAME}{self.port}@localhost"
@@ -274,7 +279,7 @@ class RabbitMq(Server):
         }
 
     def initialise(self) -> None:
-        (self.folder / "plugins").write_text("[].\n")
+        (self.folder / "plugins").write_text("[rabbitmq_management].\n")
         lines = (
             "default_user = aerostat",
             f"default_pass = {PASSWORD}",

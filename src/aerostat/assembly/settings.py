@@ -64,6 +64,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `?cafile=&certfile=&keyfile=` behind an amqps URL name PEM files.
     """
 
+    bus_admin_url: str = ""
+    """http[s]://user:password@host:15672 of RabbitMQ's management API: makes the users of nodes."""
+
+    roles: str = "control,node"
+    """What `aerostat up` runs on this machine; a host that joined a cloud has `node` alone."""
+
     keys_dir: str = ""
     """Where keystone's keys are: the same on every host with an API; `control/keystone` if empty.
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "doctor": ("doctor", "check this machine; --audit compares the cloud's books with it", True),
     "lab": ("lab", "several hosts on this machine: lab up N | exec HOST CMD | down", False),
     "run": ("foreground", "run roles in the foreground, e.g. `run control`", False),
+    "node": ("node", "hosts join (token, join), are emptied, and leave", False),
     "db": ("database", "bring the tables of a database server to this release", False),
     "trace": ("trace", "show one operation, by its request id, through all processes", True),
     "config": ("configuration", "check the settings, and what they point at", True),
@@ -92,6 +93,7 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
     sim.add_argument("--trace", action="store_true", help="print all that happens")
     sim.add_argument("--jobs", type=int, default=1, help="processes that share the seeds (1)")
     _lab(commands["lab"])
+    _node(commands["node"])
     commands["run"].add_argument("roles", metavar="ROLE,...", help=", ".join(ROLE_NAMES))
     commands["trace"].add_argument("request_id", help="the x-openstack-request-id of an answer")
     commands["trace"].add_argument("--log", action="append", help="a log file (default: all here)")
@@ -104,6 +106,21 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
         help="also take away what only the release before needed, once none of it runs",
     )
     commands["reset"].add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _node(node: argparse.ArgumentParser) -> None:
+    verbs = node.add_subparsers(dest="verb", metavar="VERB", required=True)
+    made = verbs.add_parser("token", help="print what lets a new host join (a secret)")
+    made.add_argument("host", help="the name the host will have")
+    made.add_argument("address", help="the address at which the other hosts reach it")
+    joining = verbs.add_parser("join", help="make this machine a host of a cloud, and start it")
+    joining.add_argument("token", help="what `node token` printed on a controller")
+    for verb, text in (
+        ("drain", "let a host take no more servers and move those that it has"),
+        ("evacuate", "build the servers of a dead host again on others"),
+        ("remove", "take a host without servers out of the cloud"),
+    ):
+        verbs.add_parser(verb, help=text).add_argument("host")
 
 
 def _lab(lab: argparse.ArgumentParser) -> None:

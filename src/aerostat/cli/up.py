@@ -29,6 +29,9 @@ LOG_LINES = 15
 def run(command: Command) -> int:
     """Start the cloud; say how to go on."""
     settings, console = command.settings, command.console
+    if settings.roles == "node":
+        start_node(settings, console)
+        return 0
     took = start(settings, console)
     usual = write_clouds_yaml(settings)
     if console.as_json:
@@ -64,6 +67,19 @@ def start(settings: Settings, console: Console) -> dict[str, float]:
             processes.kill(settings, process)
         raise
     return took
+
+
+def start_node(settings: Settings, console: Console) -> None:
+    """Have the node of a host run that joined a cloud; return once it reaches the control plane."""
+    prepare(settings)
+    if any(p.name == "node" for p in processes.running(settings)):
+        return
+    started = [processes.spawn(settings, "node")]
+    start_ = _Start(started, "", time.monotonic())
+    port = settings.own_port(settings.metrics_port + 1)
+    url = f"http://{settings.metrics_listen}:{port}/healthz"
+    with console.step("the control plane is reached"):
+        _await(settings, start_, lambda: health.answers(url), NODE_TIMEOUT_S)
 
 
 class _Start(Struct, frozen=True):
