@@ -13,6 +13,7 @@ from aerostat.services.nova.domain import live, metadata, snapshots
 from aerostat.services.nova.model.guest import GuestState, HostFacts, PowerState
 from aerostat.services.nova.model.server import STATE_OF_POWER, Server, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.outlooks import Outlooks
 from aerostat.services.nova.sagas.scheduling import choose
 
 log = Logger("nova.conductor")
@@ -121,11 +122,11 @@ class Scheduler:
     """nova-scheduler: sagas.scheduling.Scheduler."""
 
     def __init__(self, nova: Nova) -> None:
-        self._nova = nova
+        self._nova, self._outlooks = nova, Outlooks(nova)
 
     async def select_host(self, *, server: Server, generation: int) -> str:
         """Claim the best host for the server and return its name."""
-        return await choose(self._nova, server, generation)
+        return await choose(self._nova, self._outlooks, server, generation)
 
 
 class MetadataProvides:

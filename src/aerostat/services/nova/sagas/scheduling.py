@@ -4,7 +4,6 @@ from typing import Any, Protocol
 
 from msgspec import structs
 
-from aerostat.contracts.placement import Room
 from aerostat.kit.bus.endpoint import Endpoint
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict, GenerationConflict, NoValidHost, Unavailable
@@ -12,9 +11,10 @@ from aerostat.services.nova.db import groups, hosts
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.flavor import Flavor, resources_of, traits_of
 from aerostat.services.nova.model.scheduling import filters, weighers
-from aerostat.services.nova.model.scheduling.hosts import HostState, RequestSpec
+from aerostat.services.nova.model.scheduling.hosts import RequestSpec
 from aerostat.services.nova.model.server import Server
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.outlooks import Outlooks, Wish
 
 NO_HOST = "No valid host was found. "
 
@@ -49,25 +49,22 @@ async def select_host(nova: Nova, server: Server) -> str:
     return await scheduler.select_host(server=server, generation=generation)
 
 
-async def choose(nova: Nova, server: Server, generation: int) -> str:
+async def choose(nova: Nova, outlooks: Outlooks, server: Server, generation: int) -> str:
     """Do what a scheduler does."""
     claim = claim_of(server)
     required, forbidden = traits_of(server.flavor["extra_specs"])
-    rooms = await nova.placement.rooms(
-        resources=claim,
-        required=required,
-        forbidden=forbidden,
-        member_of=[],
-        limit=nova.config.host_candidates_max,
-    )
-    if not rooms:
+    wish = Wish(tuple(sorted(claim.items())), tuple(required), tuple(forbidden))
+    outlook = await outlooks.of(wish)
+    spec = await nova.db.read(_spec, server)
+    states = outlook.states()
+    if not states:
         wanted = ", ".join(f"{amount} {name}" for name, amount in claim.items())
         raise NoValidHost(
             f"{NO_HOST}Placement offers no host with {wanted} free.", code="NoValidHost"
         )
-    states, spec = await nova.db.read(_look, nova, server, rooms)
     left, told = filters.apply(states, spec)
     for state in weighers.order(left, spec):
+        outlook.claim(state.host, claim)
         try:
             await nova.placement.claim(
                 consumer_id=server.uuid,
@@ -124,34 +121,6 @@ def moving(server: Server, *, flavor: Flavor, host: str | None, ignore: list[str
         ram_mib=flavor.ram_mib,
         requested={**server.requested, **wish},
     )
-
-
-def _look(
-    tx: Tx, nova: Nova, server: Server, rooms: list[Room]
-) -> tuple[list[HostState], RequestSpec]:
-    by_id = {room.provider_id: room for room in rooms}
-    found = [h for h in hosts.hosts(tx, list(by_id)) if h.uuid in by_id]
-    services = {s.host: s for s in hosts.services(tx) if s.binary == "nova-compute"}
-    aggregates = hosts.aggregates(tx)
-    now, config = nova.clock.now(), nova.config
-    states = []
-    for h in found:
-        service, room = services.get(h.host), by_id[h.uuid]
-        states.append(
-            HostState(
-                host=h.host,
-                provider_id=h.uuid,
-                enabled=service is not None and not service.disabled,
-                up=service is not None and service.up(now, config.service_down_time_s),
-                zone=hosts.zone_of(h.host, aggregates, config.default_availability_zone),
-                capacity=room.capacity,
-                used=room.used,
-                architecture=str(h.facts.cpu_info.get("arch", "x86_64")),
-                hypervisor_type=h.facts.hypervisor_type,
-                aggregates=[a.metadata for a in aggregates if h.host in a.hosts],
-            )
-        )
-    return states, _spec(tx, server)
 
 
 def _spec(tx: Tx, server: Server) -> RequestSpec:

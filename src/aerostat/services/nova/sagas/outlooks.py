@@ -1,0 +1,115 @@
+"""How the hosts are, looked at once for all the requests that came in meanwhile.
+
+A look at a thousand hosts takes tens of milliseconds. A request is never shown a look that began
+before it came, so that what an operator has just changed counts; but all that come while one look
+is under way share the next. Claims made since are counted in.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from msgspec import Struct, structs
+
+from aerostat.contracts.placement import Room
+from aerostat.kit.db.engine import Tx
+from aerostat.services.nova.db import hosts
+from aerostat.services.nova.model.scheduling.hosts import HostState
+from aerostat.services.nova.runtime import Nova
+
+
+class Wish(Struct, frozen=True):
+    """What is asked of placement: amounts by resource class, and traits."""
+
+    resources: tuple[tuple[str, int], ...]
+    required: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+
+
+class Outlook:
+    """The hosts with room for a wish, best known state of each."""
+
+    def __init__(self, wish: Wish, states: list[HostState]) -> None:
+        self._wish = wish
+        self._states = {state.host: state for state in states}
+
+    def states(self) -> list[HostState]:
+        """Return the hosts that have room yet, with the claims made since the look."""
+        wanted = self._wish.resources
+        return [
+            state
+            for state in self._states.values()
+            if all(state.free(name) >= amount for name, amount in wanted)
+        ]
+
+    def claim(self, host: str, resources: Mapping[str, int]) -> None:
+        """Count a claim in that is about to be made."""
+        state = self._states[host]
+        used = {name: state.used.get(name, 0) for name in state.capacity}
+        for name, amount in resources.items():
+            used[name] = used.get(name, 0) + amount
+        self._states[host] = structs.replace(state, used=used)
+
+
+class Outlooks:
+    """The looks of one scheduler."""
+
+    def __init__(self, nova: Nova) -> None:
+        self._nova = nova
+        self._coming: dict[Wish, asyncio.Task[Outlook]] = {}
+        self._under_way: dict[Wish, asyncio.Task[Outlook]] = {}
+
+    async def of(self, wish: Wish) -> Outlook:
+        """Return a look that begins from now on. Raises: Unavailable (placement)."""
+        task = self._coming.get(wish)
+        if task is None:
+            task = asyncio.create_task(self._look_next(wish), name="nova-outlook")
+            self._coming[wish] = task
+        return await asyncio.shield(task)
+
+    async def _look_next(self, wish: Wish) -> Outlook:
+        if (before := self._under_way.get(wish)) is not None:
+            await asyncio.wait({before})
+        mine = self._under_way[wish] = self._coming.pop(wish)
+        try:
+            return await self._look(wish)
+        finally:
+            if self._under_way.get(wish) is mine:
+                del self._under_way[wish]
+
+    async def _look(self, wish: Wish) -> Outlook:
+        nova = self._nova
+        rooms = await nova.placement.rooms(
+            resources=dict(wish.resources),
+            required=list(wish.required),
+            forbidden=list(wish.forbidden),
+            member_of=[],
+            limit=nova.config.host_candidates_max,
+        )
+        states = await nova.db.read(_states, nova, rooms) if rooms else []
+        return Outlook(wish, states)
+
+
+def _states(tx: Tx, nova: Nova, rooms: list[Room]) -> list[HostState]:
+    by_id = {room.provider_id: room for room in rooms}
+    found = [h for h in hosts.hosts(tx, list(by_id)) if h.uuid in by_id]
+    services = {s.host: s for s in hosts.services(tx) if s.binary == "nova-compute"}
+    aggregates = hosts.aggregates(tx)
+    now, config = nova.clock.now(), nova.config
+    states = []
+    for h in found:
+        service, room = services.get(h.host), by_id[h.uuid]
+        states.append(
+            HostState(
+                host=h.host,
+                provider_id=h.uuid,
+                enabled=service is not None and not service.disabled,
+                up=service is not None and service.up(now, config.service_down_time_s),
+                zone=hosts.zone_of(h.host, aggregates, config.default_availability_zone),
+                capacity=room.capacity,
+                used=room.used,
+                architecture=str(h.facts.cpu_info.get("arch", "x86_64")),
+                hypervisor_type=h.facts.hypervisor_type,
+                aggregates=[a.metadata for a in aggregates if h.host in a.hosts],
+            )
+        )
+    return states
