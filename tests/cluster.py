@@ -65,7 +65,8 @@ class Cluster:
         """Start a process: api-N, engine-N or node-N."""
         kind, _, number = name.partition("-")
         behind = {"api": 0, "engine": self.copies, "node": 2 * self.copies}[kind]
-        offset = 100 * (behind + int(number) + 1) if self.copies > 1 else 0
+        alone = kind == "api" and self.copies == 1
+        offset = 0 if alone else 100 * (behind + int(number) + 1)
         roles = {"api": CONTROL, "engine": ENGINES, "node": "node"}[kind]
         extra = {"AEROSTAT_LISTEN_OFFSET": str(offset), "AEROSTAT_HOST": f"{name}.test"}
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -87,6 +88,7 @@ class Cluster:
             "AEROSTAT_FAKE_HOSTS": str(self.hosts),
             "AEROSTAT_DATABASE_URL": self.database.url,
             "AEROSTAT_BUS_URL": self.rabbit.url,
+            "AEROSTAT_BUS_ADMIN_URL": self.rabbit.admin_url,
             "AEROSTAT_PASSWORD_HASH_ROUNDS": "4",
         }
 

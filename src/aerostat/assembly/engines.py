@@ -284,6 +284,8 @@ class RabbitMq(Server):
             "default_user = aerostat",
             f"default_pass = {PASSWORD}",
             "disk_free_limit.absolute = 50MB",
+            f"management.tcp.ip = {self.listen}",
+            f"management.tcp.port = {self._management}",
         )
         (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
 

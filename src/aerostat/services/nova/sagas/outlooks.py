@@ -16,6 +16,11 @@ from aerostat.services.nova.db import hosts
 from aerostat.services.nova.model.scheduling.hosts import HostState
 from aerostat.services.nova.runtime import Nova
 
+REST = 3.0
+"""A look is followed by a rest this many times as long: it takes a quarter of the time at most."""
+
+REST_MAX_S = 0.25
+
 
 class Wish(Struct, frozen=True):
     """What is asked of placement: amounts by resource class, and traits."""
@@ -57,6 +62,7 @@ class Outlooks:
         self._nova = nova
         self._coming: dict[Wish, asyncio.Task[Outlook]] = {}
         self._under_way: dict[Wish, asyncio.Task[Outlook]] = {}
+        self._rested_at = 0.0
 
     async def of(self, wish: Wish) -> Outlook:
         """Return a look that begins from now on. Raises: Unavailable (placement)."""
@@ -69,10 +75,15 @@ class Outlooks:
     async def _look_next(self, wish: Wish) -> Outlook:
         if (before := self._under_way.get(wish)) is not None:
             await asyncio.wait({before})
+        clock = self._nova.clock
+        await asyncio.sleep(max(0.0, self._rested_at - clock.monotonic()))
+        began = clock.monotonic()
         mine = self._under_way[wish] = self._coming.pop(wish)
         try:
             return await self._look(wish)
         finally:
+            ended = clock.monotonic()
+            self._rested_at = ended + min(REST * (ended - began), REST_MAX_S)
             if self._under_way.get(wish) is mine:
                 del self._under_way[wish]
 
