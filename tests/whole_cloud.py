@@ -73,7 +73,7 @@ class WholeCloud:
         network = NetworkAgent(self.bus, name, config, FakeDataplane())
         await network.start()
         await compute_control.at(self.bus).host_up(
-            facts=await compute.facts(), guests=await compute.guests()
+            host=name, facts=await compute.facts(), guests=await compute.guests()
         )
         self.agents += [network]
 

@@ -134,7 +134,7 @@ async def comes_back(cloud: WholeCloud, admin: User, host: str) -> None:
 
     driver: Any = cloud.drivers[host]
     facts, guests = await driver.facts(), await driver.guests()
-    await compute_control.at(cloud.bus).host_up(facts=facts, guests=guests)
+    await compute_control.at(cloud.bus).host_up(host=facts.host, facts=facts, guests=guests)
     await cloud.nova.sagas.idle()
 
 

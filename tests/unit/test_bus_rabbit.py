@@ -1,18 +1,22 @@
 """The bus over a real RabbitMQ: nothing lost, nothing done twice, nobody speaks for another."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from typing import Protocol
 
 import pytest
 from tests.servers import server
 
+from aerostat.assembly.buses import FOR_NODES
 from aerostat.assembly.engines import NAME, PASSWORD, RabbitMq
 from aerostat.kit.bus.amqp import node_permissions, node_user
 from aerostat.kit.bus.endpoint import Endpoint
 from aerostat.kit.bus.rabbit import RabbitBus
 from aerostat.kit.errors import DeadlineExceeded, Forbidden, NotFound, Unavailable
 from aerostat.kit.ids import new_hex
+from aerostat.services.neutron.agent.endpoint import network_control
+from aerostat.services.nova.agent.endpoint import compute_control
 
 
 class Counter(Protocol):
@@ -162,3 +166,11 @@ async def test_a_node_speaks_for_itself_alone(buses: Buses) -> None:
     other.serve(node, mine, "another")
     with pytest.raises(Unavailable):  # It may not declare another host's queue.
         await served.at(control, "another", timeout_s=5).add(host="another", amount=1)
+
+
+def test_what_nodes_call_says_which_host_calls() -> None:
+    for endpoint in (compute_control, network_control):
+        assert endpoint.name in FOR_NODES
+        for name in vars(endpoint.contract):
+            if not name.startswith("_"):
+                assert "host" in inspect.signature(getattr(endpoint.contract, name)).parameters

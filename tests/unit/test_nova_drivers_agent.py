@@ -29,7 +29,7 @@ class Control:
         self.reports: list[Report] = []
         self.changed = asyncio.Condition()
 
-    async def host_up(self, *, facts: HostFacts, guests: list[GuestState]) -> list[str]:
+    async def host_up(self, *, host: str, facts: HostFacts, guests: list[GuestState]) -> list[str]:
         await self._listen()
         self.ups.append(guests)
         await self._notify()

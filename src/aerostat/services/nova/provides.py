@@ -4,7 +4,7 @@ from aerostat.contracts.compute import MetadataReply
 from aerostat.contracts.placement import InventoryFacts
 from aerostat.kit.context import system_context
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import NotFound
+from aerostat.kit.errors import BadRequest, NotFound
 from aerostat.kit.ids import request_id
 from aerostat.kit.log import Logger
 from aerostat.services.nova.db import hosts
@@ -30,8 +30,10 @@ class Conductor:
     def __init__(self, nova: Nova) -> None:
         self._nova = nova
 
-    async def host_up(self, *, facts: HostFacts, guests: list[GuestState]) -> list[str]:
+    async def host_up(self, *, host: str, facts: HostFacts, guests: list[GuestState]) -> list[str]:
         """Write the host down, offer it to placement; return whose state is known differently."""
+        if facts.host != host:
+            raise BadRequest("A host reports itself alone.", field="host")
         nova = self._nova
         found = await nova.db.write(hosts.register, facts, nova.ids(), nova.ids(), nova.clock.now())
         await nova.placement.ensure_provider(

@@ -147,7 +147,7 @@ class ComputeAgent:
                     await self._driver.open(self._on_event)
                 opened = True
                 facts, guests = await self._driver.facts(), await self._driver.guests()
-                unlike = await self._control.host_up(facts=facts, guests=guests)
+                unlike = await self._control.host_up(host=self._host, facts=facts, guests=guests)
                 log.info("host.up", host=self._host, guests=len(guests), unlike=len(unlike))
                 for server_id in unlike:
                     self._reporter.report(server_id)

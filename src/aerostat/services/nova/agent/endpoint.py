@@ -86,7 +86,7 @@ class ComputeHost(Protocol):
 class ComputeControl(Protocol):
     """What a host tells the control plane."""
 
-    async def host_up(self, *, facts: HostFacts, guests: list[GuestState]) -> list[str]:
+    async def host_up(self, *, host: str, facts: HostFacts, guests: list[GuestState]) -> list[str]:
         """The host started (or came back), or wants to compare: its facts and what it runs.
 
         Returns the servers that are known in another power state: their reports are wanted.
