@@ -69,7 +69,7 @@ class Node:
     def _driver(self, host: str) -> Driver:
         s = self._settings
         who = NodeIdentity(host, host, s.node_ip)
-        images = HttpImageSource(s.url(GLANCE_PORT))
+        images = HttpImageSource(s.url(GLANCE_PORT), cacert=s.tls_ca)
         if s.compute_driver == "fake":
             from aerostat.services.nova.drivers.fake import FakeDriver
 

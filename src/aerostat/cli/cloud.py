@@ -3,8 +3,10 @@
 The command line has to answer within a blink; the SDK alone takes longer than that to import.
 """
 
+import functools
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,6 +32,8 @@ class Login(Struct, frozen=True):
     project: str
     domain: str = "Default"
     region: str = "RegionOne"
+    cacert: str = ""
+    """A PEM file: who signs the APIs' certificates, beside those that the machine trusts."""
 
 
 class ApiError(CliError):
@@ -110,7 +114,7 @@ class Cloud:
         headers = {"X-Auth-Token": token.id, "Content-Type": kind, "Accept": "application/json"}
         if service in MICROVERSIONS:
             headers["OpenStack-API-Version"] = MICROVERSIONS[service]
-        status, raw, _ = send(method, url, data, headers)
+        status, raw, _ = send(method, url, data, headers, cacert=self.login.cacert)
         return status, raw
 
     def _valid(self) -> _Token:
@@ -143,7 +147,7 @@ def log_in(login: Login) -> _Token:
     scope = {"project": {"name": login.project, "domain": domain}}
     body = json.dumps({"auth": {"identity": identity, "scope": scope}}).encode()
     url, headers = f"{login.auth_url}/auth/tokens", {"Content-Type": "application/json"}
-    status, raw, answered = send("POST", url, body, headers)
+    status, raw, answered = send("POST", url, body, headers, cacert=login.cacert)
     doc = _answer(status, raw, f"login of {login.user}")["token"]
     when = time.strptime(doc["expires_at"][:19], "%Y-%m-%dT%H:%M:%S")
     catalog = {
@@ -163,11 +167,19 @@ def send(
     headers: dict[str, str] | None = None,
     *,
     timeout_s: float = TIMEOUT_S,
+    cacert: str = "",
 ) -> tuple[int, bytes, http.client.HTTPMessage]:
     """Return status, body and headers. Raises: ApiError with status 0 when nobody answers."""
     at = urlsplit(url)
     target = (at.path or "/") + (f"?{at.query}" if at.query else "")
-    connection = http.client.HTTPConnection(at.hostname or "", at.port or 80, timeout=timeout_s)
+    connection: http.client.HTTPConnection
+    if at.scheme == "https":
+        context = _trusting(cacert)
+        connection = http.client.HTTPSConnection(
+            at.hostname or "", at.port, timeout=timeout_s, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=timeout_s)
     try:
         connection.request(method, target, body=data, headers=headers or {})
         answer = connection.getresponse()
@@ -177,6 +189,14 @@ def send(
         raise ApiError(0, text, "./aerostat status shows what runs; ./aerostat up starts") from why
     finally:
         connection.close()
+
+
+@functools.cache
+def _trusting(cacert: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if cacert:
+        context.load_verify_locations(cacert)
+    return context
 
 
 def _next_page(answer: Any, noun: str) -> str:

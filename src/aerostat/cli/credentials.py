@@ -17,7 +17,7 @@ clouds:
 ENTRY = """  {name}:
     region_name: {region}
     identity_api_version: 3
-    auth:
+{trust}    auth:
       auth_url: {auth_url}
       username: {user}
       password: {password}
@@ -38,7 +38,9 @@ def login_of(settings: Settings, who: str) -> Login:
         password = read_private(settings.control_dir / "admin-password")
     else:
         password = read_private(_demo_password(settings))
-    return Login(auth_url(settings), who, password, who, region=settings.region)
+    return Login(
+        auth_url(settings), who, password, who, region=settings.region, cacert=settings.tls_ca
+    )
 
 
 def cloud_of(settings: Settings, who: str) -> Cloud:
@@ -60,6 +62,8 @@ def exports(login: Login) -> str:
         "OS_PROJECT_DOMAIN_NAME": login.domain,
         "OS_REGION_NAME": login.region,
     }
+    if login.cacert:
+        values["OS_CACERT"] = login.cacert
     return "\n".join(f"export {name}='{value}'" for name, value in values.items())
 
 
@@ -81,7 +85,11 @@ def write_clouds_yaml(settings: Settings) -> Path | None:
     """Write clouds.yaml; return where clients find it by themselves if it was put there too."""
     named = {"aerostat": login_of(settings, DEMO), "aerostat-admin": login_of(settings, "admin")}
     entries = "".join(
-        ENTRY.format(name=name, **{f: getattr(login, f) for f in Login.__struct_fields__})
+        ENTRY.format(
+            name=name,
+            trust=f"    cacert: {login.cacert}\n" if login.cacert else "",
+            **{f: getattr(login, f) for f in Login.__struct_fields__},
+        )
         for name, login in named.items()
     )
     text = YAML.format(entries=entries)

@@ -40,15 +40,15 @@ class Agent(Struct, frozen=True):
 def services(settings: Settings) -> list[Service]:
     """Return every API."""
     return [
-        Service(name, settings.url(port), answers(settings.url(port, path)))
+        Service(name, settings.url(port), answers(settings.url(port, path), settings.tls_ca))
         for name, port, path in SERVICES
     ]
 
 
-def answers(url: str) -> bool:
+def answers(url: str, cacert: str = "") -> bool:
     """Tell whether something answers that is not an error of the server."""
     try:
-        return send("GET", url, timeout_s=PROBE_TIMEOUT_S)[0] < 500
+        return send("GET", url, timeout_s=PROBE_TIMEOUT_S, cacert=cacert)[0] < 500
     except ApiError:
         return False
 

@@ -98,7 +98,7 @@ def _wait_until_well(settings: Settings, console: Console, start: _Start) -> dic
 
     with console.step("identity API answers"):
         url = settings.url(*health.SERVICES[0][1:])
-        _await(settings, start, lambda: health.answers(url), CONTROL_TIMEOUT_S)
+        _await(settings, start, lambda: health.answers(url, settings.tls_ca), CONTROL_TIMEOUT_S)
         reached("first_answer_s")
     with console.step("every API answers"):
         _await(settings, start, lambda: _all_answer(settings), CONTROL_TIMEOUT_S)

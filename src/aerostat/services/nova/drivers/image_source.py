@@ -1,5 +1,6 @@
 """Where image data comes from: the image API, by a path that holds a ticket."""
 
+import ssl
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,10 +32,20 @@ class ImageSource(Protocol):
 
 
 class HttpImageSource:
-    """The image API over HTTP; `base_url` has no slash at its end. No redirect is followed."""
+    """The image API over HTTP(S). No redirect is followed.
 
-    def __init__(self, base_url: str, transport: "httpx.AsyncBaseTransport | None" = None) -> None:
+    `cacert` is a PEM file: who signs its certificate, if not whom the machine trusts.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        transport: "httpx.AsyncBaseTransport | None" = None,
+        *,
+        cacert: str = "",
+    ) -> None:
         self._base_url, self._transport = base_url.rstrip("/"), transport
+        self._cacert = cacert
         self._client: httpx.AsyncClient | None = None
 
     async def stream(self, path: str) -> AsyncIterator[bytes]:
@@ -67,8 +78,12 @@ class HttpImageSource:
         import httpx
 
         if self._client is None:
+            trusted = ssl.create_default_context(cafile=self._cacert) if self._cacert else True
             self._client = httpx.AsyncClient(
-                timeout=READ_TIMEOUT_S, trust_env=False, transport=self._transport
+                timeout=READ_TIMEOUT_S,
+                trust_env=False,
+                transport=self._transport,
+                verify=trusted,
             )
         return self._client
 
