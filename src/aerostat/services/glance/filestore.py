@@ -157,9 +157,9 @@ class FileStore:
         finally:
             os.close(fd)
 
-    async def digest(self, chunks: AsyncIterator[bytes]) -> Written:
+    async def digest(self, chunks: AsyncIterator[bytes], algo: str) -> Written:
         """Return what `chunks` come to, without keeping them."""
-        digests = _Digests(self._hash_algo)
+        digests = _Digests(algo)
         async for piece in _pieces(chunks):
             await self._in_thread(digests.take, piece)
         return digests.written()

@@ -9,6 +9,7 @@ from aerostat.kit.http.route import Request
 from aerostat.kit.http.schema import decode
 from aerostat.services.glance.domain import images
 from aerostat.services.glance.domain.images import Seen
+from aerostat.services.glance.domain.imports import Asker
 from aerostat.services.glance.model.listing import Viewer
 from aerostat.services.glance.runtime import Glance
 
@@ -19,6 +20,12 @@ BODY_MAX = 1 << 20
 def viewer(ctx: Context) -> Viewer:
     """Return who looks."""
     return Viewer(ctx.project_id, ctx.is_admin)
+
+
+def asker(req: Request[Any]) -> Asker:
+    """Return who asks."""
+    ctx = req.ctx
+    return Asker(ctx.request_id, ctx.user_id, ctx.project_id, ctx.token, ctx.roles)
 
 
 async def permitted(glance: Glance, req: Request[Any], rule: Rule) -> Seen:

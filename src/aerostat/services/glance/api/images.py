@@ -126,7 +126,7 @@ def moved(glance: Glance, req: Request[Any], image: Image, op: patch.Op) -> Move
         raise Forbidden("It's not allowed to add/remove/replace locations if they are invisible.")
     rules = {
         "add": (policies.SET_LOCATION,),
-        "replace": (policies.SET_LOCATION, policies.DELETE_LOCATION),
+        "replace": (policies.SET_LOCATION if op.value else policies.DELETE_LOCATION,),
         "remove": (policies.DELETE_LOCATION,),
     }
     for rule in rules[op.op]:

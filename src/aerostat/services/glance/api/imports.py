@@ -8,11 +8,11 @@ from aerostat.kit.http.schema import Open
 from aerostat.kit.ids import is_uuid
 from aerostat.services.glance import policies
 from aerostat.services.glance.api import views
-from aerostat.services.glance.api.asking import permitted
+from aerostat.services.glance.api.asking import asker, permitted
 from aerostat.services.glance.api.data import check_length, check_media
 from aerostat.services.glance.domain import imports, quotas, staging, tasks
 from aerostat.services.glance.domain.elsewhere import Remote
-from aerostat.services.glance.domain.imports import Asker, Import
+from aerostat.services.glance.domain.imports import Import
 from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.schemas import attributes
@@ -34,12 +34,6 @@ class TaskBody(Open):
 
     type: str
     input: dict[str, Any]
-
-
-def asker(req: Request[Any]) -> Asker:
-    """Return who asks."""
-    ctx = req.ctx
-    return Asker(ctx.request_id, ctx.user_id, ctx.project_id, ctx.token, ctx.roles)
 
 
 @routes.put("/images/{image_id}/stage", policy=None, status=204, stream=True)

@@ -7,7 +7,7 @@ from aerostat.kit.http.route import Request, Routes
 from aerostat.kit.http.schema import Open
 from aerostat.services.glance import policies
 from aerostat.services.glance.api import views
-from aerostat.services.glance.api.asking import permitted
+from aerostat.services.glance.api.asking import asker, permitted
 from aerostat.services.glance.domain import images, locations
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.schemas.patch import claims
@@ -68,7 +68,8 @@ async def drop(glance: Glance, req: Request[None]) -> None:
 async def add(glance: Glance, req: Request[LocationBody]) -> None:
     """Say where the data of an image lies already."""
     found = await permitted(glance, req, policies.ADD_LOCATION)
-    await locations.add(glance, found.image.id, req.body.url, claims(req.body.validation_data))
+    said = claims(req.body.validation_data)
+    await locations.add(glance, found.image.id, req.body.url, said, asker(req))
 
 
 @routes.get(URL, policy=policies.FETCH_LOCATION)

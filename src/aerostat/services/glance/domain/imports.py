@@ -175,9 +175,9 @@ async def _run(glance: Glance, task: Task, work: Any, job: Job) -> None:
                 await glance.staging.remove(job.image_id)
     except Fault as why:
         log.warning("image.import_failed", image_id=job.image_id, reason=why.message)
-        await _finish(glance, task, FAILURE, why.message, job.image_id)
+        await finish(glance, task, FAILURE, why.message, job.image_id)
     else:
-        await _finish(glance, task, SUCCESS, "", job.image_id)
+        await finish(glance, task, SUCCESS, "", job.image_id)
 
 
 async def _bring(glance: Glance, task: Task, job: Job) -> None:
@@ -235,7 +235,8 @@ async def _counted(
         yield chunk
 
 
-async def _finish(glance: Glance, task: Task, status: str, message: str, image_id: str) -> None:
+async def finish(glance: Glance, task: Task, status: str, message: str, image_id: str) -> None:
+    """Write down how a task ended."""
     expires_at = glance.clock.now() + glance.config.task_time_to_live_h * 3600
     result = {"image_id": image_id} if status == SUCCESS else None
     await _note(glance, task, status=status, message=message, result=result, expires_at=expires_at)

@@ -4,6 +4,7 @@ A URL that a client names must be one of a store of this cloud and have data beh
 this host or an object that is another image's is refused: it would give away what is not theirs.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +15,14 @@ from msgspec.structs import replace
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, Fault, Forbidden, NotFound
 from aerostat.kit.log import Logger
-from aerostat.services.glance.db import garbage
+from aerostat.services.glance.db import garbage, tasks
 from aerostat.services.glance.db import images as rows
-from aerostat.services.glance.domain import leases
+from aerostat.services.glance.domain import imports, leases
 from aerostat.services.glance.domain.images import LOCATIONS_MAX, Change
+from aerostat.services.glance.domain.imports import Asker
 from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import Image, Location, Move
+from aerostat.services.glance.model.task import FAILURE, SUCCESS, Task
 from aerostat.services.glance.runtime import Glance
 
 log = Logger("glance.locations")
@@ -87,6 +90,7 @@ def _with_data(old: Image, new: Image, moves: Sequence[Move], sizes: Sequence[in
 def _claimed(image: Image, claims: dict[str, str], *, fresh: bool) -> Image:
     """Raises: Conflict (the image's digests are others)."""
     if fresh:
+        _check(claims)
         return replace(image, **claims)
     for name, value in claims.items():
         if getattr(image, name) != value:
@@ -114,7 +118,24 @@ def _moved(image: Image, move: Move) -> Image:
     return replace(image, locations=(*places[:at], *move.places, *places[at:]))
 
 
-async def add(glance: Glance, image_id: str, url: str, claims: dict[str, str]) -> None:
+def _check(claims: dict[str, str]) -> None:
+    """Raises: BadRequest (digests that no data can have)."""
+    algo, value = claims.get("hash_algo"), claims.get("hash_value")
+    if (algo is None) != (value is None):
+        raise BadRequest("os_hash_algo and os_hash_value go together.", field="validation_data")
+    if algo is not None and algo not in hashlib.algorithms_guaranteed:
+        raise BadRequest(f"Unknown hash algorithm {algo}.", field="validation_data")
+    sizes = {"checksum": 16, "hash_value": hashlib.new(algo).digest_size if algo else 0}
+    for name, size_bytes in sizes.items():
+        if not re.fullmatch(
+            rf"[0-9a-f]{{{2 * size_bytes}}}", claims.get(name, "0" * 2 * size_bytes)
+        ):
+            raise BadRequest(f"Invalid {name}.", field="validation_data")
+
+
+async def add(
+    glance: Glance, image_id: str, url: str, claims: dict[str, str], asker: Asker
+) -> None:
     """Make `url` the data of a queued image. Source: image api-ref, "Add location".
 
     The data is read and hashed in the background unless do_secure_hash is off. The image is
@@ -125,59 +146,68 @@ async def add(glance: Glance, image_id: str, url: str, claims: dict[str, str]) -
     place = Location(url, store, {"store": store})
     length = await size(glance, image_id, place)
     secure = glance.config.do_secure_hash
-    algo = glance.config.hashing_algorithm
-    if secure and claims.get("hash_algo", algo) != algo:
-        raise BadRequest(f"The hash algorithm must be {algo}.", field="validation_data")
+    _check(claims)
+    given = {"image_id": image_id, "loc_url": url, "validation_data": claims}
+    task = imports.new_task(glance, "location_import", image_id, given, asker)
 
-    def begin(_tx: Tx, image: Image) -> Image:
+    def begin(tx: Tx, image: Image) -> Image:
         if image.status != states.QUEUED:
             raise Conflict(f"Only queued images get a location; this one is {image.status}.")
+        tasks.add(tx, task)
         if secure and claims:
             return replace(image, status=states.IMPORTING, size=length)
-        facts: dict[str, Any] = {"hash_algo": algo} if secure else claims
+        algo = {"hash_algo": glance.config.hashing_algorithm}
+        facts: dict[str, Any] = algo if secure else claims
         return replace(image, status=states.ACTIVE, size=length, locations=(place,), **facts)
 
     work = leases.work(glance, image_id, begin)
     lease = await work.__aenter__()
     if secure:
-        glance.spawn(_prove(glance, work, image_id, _Proof(lease, place, claims)))
+        glance.spawn(_prove(glance, work, task, _Proof(lease, image_id, place, claims)))
     else:
         await work.__aexit__(None, None, None)
+        await imports.finish(glance, task, SUCCESS, "", image_id)
 
 
 class _Proof(Struct, frozen=True):
     """What is to be proved of the data at a place."""
 
     lease: str
+    image_id: str
     place: Location
     claims: dict[str, str]
 
 
-async def _prove(glance: Glance, work: Any, image_id: str, proof: _Proof) -> None:
+async def _prove(glance: Glance, work: Any, task: Task, proof: _Proof) -> None:
     """Hash the data of an image and write down what it is; nothing if the claims are false."""
     try:
-        image = await glance.db.read(rows.get, image_id)
-        chunks = await glance.stores.read([proof.place], 0, image.size or 0)
-        written = await glance.staging.digest(chunks)
-        facts = {
-            "checksum": written.checksum,
-            "hash_algo": glance.config.hashing_algorithm,
-            "hash_value": written.hash_value,
-        }
-        if not proof.claims.items() <= facts.items():
-            raise BadRequest("The data is not what was said of it.")
-
-        def finish(tx: Tx) -> None:
-            now = rows.get(tx, image_id)
-            if now.lease == proof.lease:
-                new = replace(now, status=states.ACTIVE, locations=(proof.place,), **facts)
-                rows.save(tx, now, leases.finish(new), glance.clock.now())
-
-        await glance.db.write(finish)
+        try:
+            await _hash(glance, proof)
+        finally:
+            await work.__aexit__(None, None, None)
     except Fault as why:
-        log.warning("location.unproved", image_id=image_id, reason=why.message)
-    finally:
-        await work.__aexit__(None, None, None)
+        log.warning("location.unproved", image_id=proof.image_id, reason=why.message)
+        await imports.finish(glance, task, FAILURE, why.message, proof.image_id)
+    else:
+        await imports.finish(glance, task, SUCCESS, "", proof.image_id)
+
+
+async def _hash(glance: Glance, proof: _Proof) -> None:
+    image = await glance.db.read(rows.get, proof.image_id)
+    chunks = await glance.stores.read([proof.place], 0, image.size or 0)
+    algo = proof.claims.get("hash_algo", glance.config.hashing_algorithm)
+    written = await glance.staging.digest(chunks, algo)
+    facts = {"checksum": written.checksum, "hash_algo": algo, "hash_value": written.hash_value}
+    if not proof.claims.items() <= facts.items():
+        raise BadRequest("The data is not what was said of it.")
+
+    def finish(tx: Tx) -> None:
+        now = rows.get(tx, proof.image_id)
+        if now.lease == proof.lease:
+            new = replace(now, status=states.ACTIVE, locations=(proof.place,), **facts)
+            rows.save(tx, now, leases.finish(new), glance.clock.now())
+
+    await glance.db.write(finish)
 
 
 async def drop(glance: Glance, image_id: str, store: str) -> None:
