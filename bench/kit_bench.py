@@ -13,9 +13,12 @@ from typing import Protocol
 import uvloop
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
+from aerostat.assembly.engines import MariaDb, PostgreSql, RabbitMq
 from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.kit.bus.endpoint import Endpoint
-from aerostat.kit.db.engine import Tx
+from aerostat.kit.bus.rabbit import RabbitBus
+from aerostat.kit.db.engine import Database, Tx
+from aerostat.kit.db.server import ServerDatabase
 from aerostat.kit.db.sqlite import SqliteDatabase
 
 metadata = MetaData()
@@ -49,9 +52,8 @@ async def rate(act: Callable[[], Awaitable[object]], count: int, company: int) -
     return count / (time.perf_counter() - started)
 
 
-async def database(folder: Path) -> None:
+async def database(name: str, db: Database) -> None:
     """Measure reads and durable writes."""
-    db = SqliteDatabase(folder / "db")
     await db.write(lambda tx: metadata.create_all(tx.connection))
 
     def add(tx: Tx) -> None:
@@ -61,12 +63,27 @@ async def database(folder: Path) -> None:
         return tx.first(select(things).where(things.c.id == 1))
 
     for company in (1, 16, 64):
-        print(
-            f"durable writes, {company:>2} at once "
-            f"{await rate(lambda: db.write(add), 3200, company):10.0f} /s"
-        )
-    print(f"reads of one row          {await rate(lambda: db.read(show), 10000, 1):10.0f} /s")
+        writes = await rate(lambda: db.write(add), 3200, company)
+        reads = await rate(lambda: db.read(show), 6400, company)
+        print(f"{name:<10} {company:>2} at once: {writes:8.0f} writes/s {reads:8.0f} reads/s")
     await db.close()
+
+
+async def rabbit(url: str) -> None:
+    """Measure calls over RabbitMQ, and a reply's way back."""
+    echo: Endpoint[Echo] = Endpoint("echo", Echo)
+    here, there = RabbitBus([url]), RabbitBus([url])
+    echo.serve(there, EchoHere(), "far")
+    for one in (there, here):
+        one.connect()
+        await one.connected()
+    far = echo.at(here, "far")
+    await far.echo(server_id="x" * 36)
+    for company in (1, 32):
+        found = await rate(lambda: far.echo(server_id="x" * 36), 1600, company)
+        print(f"RabbitMQ, {company:>2} callers {found:10.0f} calls/s")
+    await here.close()
+    await there.close()
 
 
 async def bus(folder: Path) -> None:
@@ -89,9 +106,20 @@ async def bus(folder: Path) -> None:
 
 async def main() -> None:
     """Measure everything once."""
-    with tempfile.TemporaryDirectory() as folder:
-        await database(Path(folder))
-        await bus(Path(folder))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        await database("SQLite", SqliteDatabase(folder / "db"))
+        for title, made in (("PostgreSQL", PostgreSql), ("MariaDB", MariaDb)):
+            server = made(folder / title)
+            server.start()
+            await database(title, ServerDatabase(server.url))
+            server.kill()
+        await bus(folder)
+        broker = RabbitMq(folder / "rabbitmq")
+        broker.start()
+        await rabbit(broker.url)
+        broker.kill()
 
 
 if __name__ == "__main__":
