@@ -20,7 +20,7 @@ from aerostat.kit.db.sqlite import SqliteDatabase
 from aerostat.kit.errors import BadRequest, Conflict, NotFound, Unauthorized
 from aerostat.kit.http.edge import Api
 from aerostat.kit.http.policy import Policy
-from aerostat.services.neutron.agent.endpoint import MetadataRequest, network_control
+from aerostat.services.neutron.agent.endpoint import AgentReport, MetadataRequest, network_control
 from aerostat.services.neutron.agent.node import NetworkAgent
 from aerostat.services.neutron.config import NetworkAgentConfig
 from aerostat.services.neutron.db.tables import metadata as tables
@@ -624,3 +624,14 @@ async def test_every_route_answers_without_breaking(cloud: Cloud) -> None:
             assert reply.status_code < 500, (who, route.method, route.path, reply.text)
         if not route.public:
             assert (await cloud.http.request(route.method, url)).status_code == 401
+
+
+async def test_a_host_whose_clock_is_off_is_reported(cloud: Cloud) -> None:
+    control = network_control.at(cloud.neutron.bus)
+    agent = AgentReport("Linux bridge agent", "neutron-linuxbridge-agent", {})
+    for off_s, shown in ((0.5, None), (-90.0, -90.0)):
+        now = cloud.neutron.clock.now() + off_s
+        await control.report(host="late", agents=[agent], ports_up=[], now=now)
+        found = await cloud.ask("GET", "/agents?host=late", who="admin@p")
+        (one,) = found["agents"]
+        assert one["configurations"].get("clock_off_s") == pytest.approx(shown, abs=1.0)

@@ -314,7 +314,9 @@ class Control:
     async def wanted(self, *, host: str) -> Wanted:
         return self.state
 
-    async def report(self, *, host: str, agents: list[AgentReport], ports_up: list[str]) -> None:
+    async def report(
+        self, *, host: str, agents: list[AgentReport], ports_up: list[str], now: float
+    ) -> None:
         self.up = ports_up
 
     async def metadata(self, *, host: str, request: MetadataRequest) -> MetadataReply:

@@ -28,7 +28,9 @@ class Control:
         self.reads += 1
         return self.state
 
-    async def report(self, *, host: str, agents: list[AgentReport], ports_up: list[str]) -> None:
+    async def report(
+        self, *, host: str, agents: list[AgentReport], ports_up: list[str], now: float
+    ) -> None:
         self.up = ports_up
 
     async def metadata(self, *, host: str, request: MetadataRequest) -> MetadataReply:

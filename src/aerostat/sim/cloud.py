@@ -133,7 +133,8 @@ class SimCloud:
         self.drivers[machine.name] = driver
         agent = ComputeAgent(machine.name, driver, compute_control.at(bus))
         agent.serve(bus)
-        network = NetworkAgent(bus, machine.name, NetworkAgentConfig(), machine.dataplane)
+        config, clock = NetworkAgentConfig(), SimClock(0.0)
+        network = NetworkAgent(bus, machine.name, config, machine.dataplane, clock=clock)
         await network.start()
         await agent.open()
 

@@ -52,8 +52,13 @@ class NetworkControl(Protocol):
         """Return all that the host shall have."""
         ...
 
-    async def report(self, *, host: str, agents: list[AgentReport], ports_up: list[str]) -> None:
-        """The host lives; `ports_up` are all the ports whose device is plugged and wired."""
+    async def report(
+        self, *, host: str, agents: list[AgentReport], ports_up: list[str], now: float
+    ) -> None:
+        """The host lives; `ports_up` are all the ports whose device is plugged and wired.
+
+        `now` is what the host's clock says, in seconds since the epoch.
+        """
         ...
 
     async def metadata(self, *, host: str, request: MetadataRequest) -> MetadataReply:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from aerostat.kit.bus.endpoint import Bus
+from aerostat.kit.clock import Clock, SystemClock
 from aerostat.kit.errors import Fault, Unavailable
 from aerostat.kit.log import Logger
 from aerostat.services.neutron.agent.endpoint import (
@@ -35,7 +36,10 @@ class NetworkAgent:
         host: str,
         config: NetworkAgentConfig,
         dataplane: Dataplane | None = None,
+        *,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._bus, self._host, self._config = bus, host, config
         self._dataplane = dataplane or LinuxBridge(config)
         self._control: NetworkControl = network_control.at(bus)
@@ -189,7 +193,9 @@ class NetworkAgent:
 
     async def _report(self, plugged: list[str]) -> None:
         first = self._reported is None and self._runs == 0
-        await self._control.report(host=self._host, agents=self._agents(), ports_up=plugged)
+        await self._control.report(
+            host=self._host, agents=self._agents(), ports_up=plugged, now=self._clock.now()
+        )
         if not first or plugged:
             self._reported = plugged
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import select
 
 from aerostat.contracts.compute import MetadataReply, metadata
@@ -9,6 +10,7 @@ from aerostat.kit.context import system_context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound
 from aerostat.kit.ids import request_id
+from aerostat.kit.log import Logger
 from aerostat.services.neutron.agent.endpoint import AgentReport, MetadataRequest
 from aerostat.services.neutron.db import tables as t
 from aerostat.services.neutron.domain import agents, wanted
@@ -17,6 +19,11 @@ from aerostat.services.neutron.model.wanted import Wanted
 from aerostat.services.neutron.runtime import Call, NeutronService
 
 P, A = t.ports.c, t.addresses.c
+
+log = Logger("neutron.agents")
+
+CLOCK_OFF_S = 2.0
+"""A host whose clock differs by more than this, a report's way included, should see to its NTP."""
 
 
 def system_call(neutron: NeutronService) -> Call:
@@ -34,7 +41,16 @@ class Control:
     async def wanted(self, *, host: str) -> Wanted:
         return await self._neutron.db.read(wanted.wanted, host, self._neutron.config)
 
-    async def report(self, *, host: str, agents: list[AgentReport], ports_up: list[str]) -> None:
+    async def report(
+        self, *, host: str, agents: list[AgentReport], ports_up: list[str], now: float
+    ) -> None:
+        off_s = round(now - self._neutron.clock.now(), 1)
+        if abs(off_s) > CLOCK_OFF_S:
+            log.warning("host.clock_off", host=host, off_s=off_s)
+            agents = [
+                structs.replace(a, configurations={**a.configurations, "clock_off_s": off_s})
+                for a in agents
+            ]
         said = _reported(host, agents, ports_up)
         await self._neutron.db.write(_report, system_call(self._neutron), said)
 
