@@ -18,7 +18,10 @@ from aerostat.kit.errors import NotFound, TooLarge, Unavailable
 T = TypeVar("T")
 
 PIECE_BYTES = 1 << 20
-"""Data is written, read and hashed in pieces of about this size."""
+"""Data is written and hashed in pieces of about this size."""
+
+READ_BYTES = 1 << 18
+"""A reader has two pieces of this size in memory, and there may be hundreds of readers."""
 
 PART = ".part"
 
@@ -141,7 +144,7 @@ class FileStore:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
         def ask(at: int) -> "asyncio.Future[bytes]":
-            return loop.run_in_executor(self._pool, os.pread, fd, min(PIECE_BYTES, end - at), at)
+            return loop.run_in_executor(self._pool, os.pread, fd, min(READ_BYTES, end - at), at)
 
         try:
             os.posix_fadvise(fd, start, length, os.POSIX_FADV_SEQUENTIAL)

@@ -86,7 +86,9 @@ def _remote(method: dict[str, Any]) -> Remote | None:
     if not image_id:
         return None
     if not is_uuid(image_id):
-        raise BadRequest("glance_image_id must be a UUID.", field="glance_image_id")
+        raise BadRequest(
+            "glance_image_id: the image id does not look like a UUID.", field="glance_image_id"
+        )
     interface = _text(method, "glance_service_interface") or "public"
     return Remote(image_id, _text(method, "glance_region"), interface)
 

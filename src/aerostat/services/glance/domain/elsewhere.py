@@ -21,9 +21,11 @@ class Remote(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """Where the data is, and the properties that come along."""
+    """Where the data is, and what comes along: formats, and some properties."""
 
     target: Target
+    disk_format: str
+    container_format: str
     properties: dict[str, str]
 
 
@@ -55,4 +57,5 @@ async def find(glance: Glance, remote: Remote, token: str) -> Found:
     if document.get("status") != "active":
         raise BadRequest("The remote image is not active.", field="glance_image_id")
     own = {k: v for k, v in document.items() if isinstance(v, str) and k.startswith(INHERITED)}
-    return Found(await glance.web.trusted(f"{url}/file"), own)
+    formats = [str(document.get(f"{kind}_format") or "") for kind in ("disk", "container")]
+    return Found(await glance.web.trusted(f"{url}/file"), *formats, own)

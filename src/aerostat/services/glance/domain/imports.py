@@ -62,8 +62,8 @@ class Source(Struct, frozen=True):
 
     method: str
     target: Target | None = None
-    headers: dict[str, str] = {}
-    properties: dict[str, str] = {}
+    remote: elsewhere.Remote | None = None
+    token: str = ""
 
 
 async def start(glance: Glance, image_id: str, wanted: Import, asker: Asker) -> Task:
@@ -112,8 +112,7 @@ async def _source(glance: Glance, wanted: Import, asker: Asker) -> Source:
     if wanted.method == OTHER:
         if wanted.remote is None:
             raise BadRequest("The method needs glance_image_id and glance_region.", field="method")
-        found = await elsewhere.find(glance, wanted.remote, asker.token)
-        return Source(OTHER, found.target, {"x-auth-token": asker.token}, found.properties)
+        return Source(OTHER, remote=wanted.remote, token=asker.token)
     return Source(wanted.method)
 
 
@@ -185,8 +184,6 @@ async def _bring(glance: Glance, task: Task, job: Job) -> None:
     if job.source.method == COPY:
         await uploads.distribute(glance, job.image_id, arrived, job.plan, _unchanged)
         return
-    if job.source.properties:
-        await _inherit(glance, job)
     arrived = await plugins.apply(glance, job.image_id, arrived, job.roles)
     await uploads.adopt(glance, job.image_id, arrived, job.plan)
 
@@ -195,13 +192,22 @@ def _unchanged(image: Image) -> Image:
     return image
 
 
-async def _inherit(glance: Glance, job: Job) -> None:
+async def _remote(glance: Glance, job: Job, remote: elsewhere.Remote) -> AsyncIterator[bytes]:
+    """Take over what the remote image is, and return its data. Raises: BadRequest, Unavailable."""
+    found = await elsewhere.find(glance, remote, job.source.token)
+
     def write(tx: Tx) -> None:
         now = uploads.held_row(tx, job.image_id, job.lease)
-        merged = {**job.source.properties, **now.properties}
-        rows.save(tx, now, replace(now, properties=merged), glance.clock.now())
+        new = replace(
+            now,
+            disk_format=found.disk_format,
+            container_format=found.container_format,
+            properties={**now.properties, **found.properties},
+        )
+        rows.save(tx, now, new, glance.clock.now())
 
     await glance.db.write(write)
+    return glance.web.fetch(found.target, headers={"x-auth-token": job.source.token})
 
 
 async def _fetch(glance: Glance, task: Task, job: Job) -> Arrived:
@@ -212,9 +218,11 @@ async def _fetch(glance: Glance, task: Task, job: Job) -> Arrived:
     if job.source.method == COPY:
         image = await uploads.held(glance, job.image_id, job.lease)
         chunks = await glance.stores.read(image.locations, 0, image.size or 0)
+    elif job.source.remote is not None:
+        chunks = await _remote(glance, job, job.source.remote)
     else:
         assert job.source.target is not None
-        chunks = glance.web.fetch(job.source.target, headers=job.source.headers)
+        chunks = glance.web.fetch(job.source.target)
     counted = _counted(glance, task, chunks)
     written = await glance.staging.write(job.lease, counted, glance.config.image_size_cap)
     arrived = Arrived(job.lease, glance.staging.part(job.lease), written)
