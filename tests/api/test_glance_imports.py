@@ -126,7 +126,7 @@ async def test_glance_download(tmp_path: Path) -> None:
         assert (await there.upload(remote["id"], DATA)).status_code == 204
 
         async def take(image_id: str, region: str = "RegionTwo") -> tuple[int, dict[str, Any]]:
-            image = await here.image()
+            image = await here.image(disk_format="iso", hw_disk_bus="ide")
             method = {
                 "name": "glance-download",
                 "glance_image_id": image_id,
@@ -141,10 +141,14 @@ async def test_glance_download(tmp_path: Path) -> None:
         assert status == 202 and now["status"] == "active" and now["hw_disk_bus"] == "scsi"
         assert "other" not in now
         assert (await here.ask("GET", now["file"])).content == DATA
-        assert (await take(remote["id"], "RegionThree"))[0] == 400
+        assert now["disk_format"] == "raw"
         assert (await take("../../etc/passwd"))[0] == 400
-        hidden = await there.image("other")
-        assert (await take(hidden["id"]))[0] == 400
+        hidden, empty = await there.image("other"), await there.image()
+        for wrong in ((remote["id"], "RegionThree"), (hidden["id"],), (empty["id"],)):
+            status, now = await take(*wrong)
+            assert (status, now["status"]) == (202, "queued")
+            tasks = await here.ask("GET", f"/v2/images/{now['id']}/tasks")
+            assert tasks.json()["tasks"][0]["status"] == "failure"
         await server.stop()
 
 

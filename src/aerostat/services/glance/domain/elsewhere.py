@@ -57,5 +57,5 @@ async def find(glance: Glance, remote: Remote, token: str) -> Found:
     if document.get("status") != "active":
         raise BadRequest("The remote image is not active.", field="glance_image_id")
     own = {k: v for k, v in document.items() if isinstance(v, str) and k.startswith(INHERITED)}
-    formats = [str(document.get(f"{kind}_format") or "") for kind in ("disk", "container")]
-    return Found(await glance.web.trusted(f"{url}/file"), *formats, own)
+    disk, container = (str(document.get(f"{kind}_format")) for kind in ("disk", "container"))
+    return Found(await glance.web.trusted(f"{url}/file"), disk, container, own)
