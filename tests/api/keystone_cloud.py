@@ -15,6 +15,7 @@ from aerostat.kit.http.edge import Api
 from aerostat.kit.http.policy import Policy
 from aerostat.services.keystone.config import KeystoneConfig
 from aerostat.services.keystone.domain.bootstrap import bootstrap
+from aerostat.services.keystone.drivers.ldap import directories
 from aerostat.services.keystone.provides import IdentityProvider
 from aerostat.services.keystone.runtime import Keystone, build
 from aerostat.services.keystone.service import manifest
@@ -124,7 +125,12 @@ async def cloud_at(path: Path, **options: Any) -> AsyncIterator[Cloud]:
     db = open_database(url, path / "db")
     await upgrade(db, "keystone", manifest.migrations)
     config = KeystoneConfig(password_hash_rounds=4, **options)
-    keystone = build(db, path, config, clock=clock, shared=shared or db.shared)
+    keystone = build(
+        *(db, path, config),
+        clock=clock,
+        shared=shared or db.shared,
+        directories=directories(config.directory_threads),
+    )
     await bootstrap(keystone, admin_password=PASSWORD, base_url="http://ks/v3")
     authenticate = IdentityProvider(keystone).authenticate
     app = Api(manifest.api, keystone, Policy(manifest.rules), authenticate)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aerostat.kit.errors import DeadlineExceeded, Unsupported
 
-PACKAGES = ("postgresql-15", "mariadb-server", "rabbitmq-server", "haproxy")
+PACKAGES = ("postgresql-15", "mariadb-server", "rabbitmq-server", "haproxy", "slapd")
 READY_S = 60.0
 PASSWORD = "aerostat"
 NAME = "aerostat"

@@ -31,6 +31,7 @@ from aerostat.services.keystone import runtime as keystone_runtime
 from aerostat.services.keystone import service as keystone_service
 from aerostat.services.keystone.config import KeystoneConfig
 from aerostat.services.keystone.domain.bootstrap import bootstrap
+from aerostat.services.keystone.drivers.ldap import directories
 from aerostat.services.neutron import provides as neutron_provides
 from aerostat.services.neutron import service as neutron_service
 from aerostat.services.neutron.agent.endpoint import network_control
@@ -162,7 +163,12 @@ def keystone_of(
     rounds = {"password_hash_rounds": settings.password_hash_rounds}
     config = options({**rounds, **settings.keystone}, KeystoneConfig, "keystone")
     folder = settings.keystone_dir
-    return keystone_runtime.build(db, folder, config, clock=clock, shared=db.shared)
+    return keystone_runtime.build(
+        *(db, folder, config),
+        clock=clock,
+        shared=db.shared,
+        directories=directories(config.directory_threads),
+    )
 
 
 async def _glance(world: World) -> Any:

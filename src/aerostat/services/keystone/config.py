@@ -101,6 +101,12 @@ class KeystoneConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     default_domain_id: str = "default"
     """The domain that is there from the start. [identity] default_domain_id."""
 
+    cache_time: int = 600
+    """Seconds that tokens rely on what a user's directory said last. [identity] cache_time."""
+
+    directory_threads: int = 4
+    """Questions to directories (LDAP) that are asked at the same time."""
+
     list_limit: int = 0
     """Rows of a list at the most, 0 for all. list_limit."""
 

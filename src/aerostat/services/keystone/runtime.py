@@ -16,10 +16,14 @@ from aerostat.services.keystone.generation import Watch, bump
 from aerostat.services.keystone.hasher import Hasher
 from aerostat.services.keystone.jws import Signer
 from aerostat.services.keystone.keyring import Keyring
+from aerostat.services.keystone.model.directories import IdentityBackend, LdapConfig
 from aerostat.services.keystone.model.revocations import Revocations
 from aerostat.services.keystone.token_formats import FernetTokens, JwsTokens, TokenFormat
 
 T = TypeVar("T")
+
+Directories = Callable[[LdapConfig], IdentityBackend]
+"""How the directory of a domain is reached."""
 
 MEMO_MAX = 50_000
 """Remembered look-ups; all are dropped when there are more."""
@@ -32,7 +36,8 @@ class Keystone:
     What is remembered (`memo`, `resolved`, `replies`) holds for one generation, which grows with
     everything that may change what a token is worth. `shared`: other processes work on the same
     database, so memory counts only after `domain.revocation.refresh`; `seen` is the database's
-    generation up to which that was done.
+    generation up to which that was done. `looked` has when users of directories were looked
+    at, which `directories` reach.
     """
 
     db: Database
@@ -43,6 +48,7 @@ class Keystone:
     receipt_keys: Keyring
     credential_keys: Keyring
     hasher: Hasher
+    directories: Directories | None = None
     shared: bool = False
     notifier: Notifier = field(default_factory=LogNotifier)
     randomness: Callable[[int], bytes] = os.urandom
@@ -51,6 +57,8 @@ class Keystone:
     memo: dict[Hashable, Any] = field(default_factory=dict)
     resolved: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     replies: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+
+    looked: dict[str, float] = field(default_factory=dict)
 
     watch: Watch = field(init=False)
     seen: int = 0
@@ -98,9 +106,11 @@ def build(
     clock: Clock | None = None,
     ids: IdSource = new_hex,
     shared: bool = False,
+    directories: Directories | None = None,
 ) -> Keystone:
     """Return keystone with its keys under `state`; `shared`: other processes use `db` too.
 
+    Without `directories` no domain can have its users in LDAP.
     The repositories are fernet-keys or jws-keys, receipt-keys and credential-keys.
     """
     config = config or KeystoneConfig()
@@ -113,6 +123,7 @@ def build(
         receipt_keys=Keyring(state / "receipt-keys", config.max_active_keys),
         credential_keys=Keyring(state / "credential-keys", config.max_active_keys),
         hasher=Hasher(config.password_hash_rounds, config.password_hash_threads),
+        directories=directories,
         shared=shared,
     )
 

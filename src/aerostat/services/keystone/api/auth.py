@@ -9,7 +9,7 @@ from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import token_views, views
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import authentication, revocation, tokens, users
+from aerostat.services.keystone.domain import authentication, identity, revocation, tokens, users
 from aerostat.services.keystone.domain.receipts import MoreNeeded
 from aerostat.services.keystone.domain.tokens import Resolved
 from aerostat.services.keystone.model.auth import (
@@ -172,7 +172,8 @@ async def validate(keystone: Keystone, req: Request[None]) -> Reply:
     if generation == keystone.generation and req.method == "GET":
         if len(keystone.replies) >= REPLIES_MAX:
             keystone.replies.popitem(last=False)
-        keystone.replies[key] = (found.token.expires_at, body)
+        until = identity.good_until(keystone, found.token.user_id)
+        keystone.replies[key] = (min(found.token.expires_at, until), body)
     return _reply(subject, body)
 
 

@@ -16,7 +16,7 @@ from aerostat.services.keystone.api.delegation import (
     within,
 )
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import ec2, nouns, secrets
+from aerostat.services.keystone.domain import ec2, identity, nouns, secrets
 from aerostat.services.keystone.model.secrets import Credential
 from aerostat.services.keystone.policies import target
 from aerostat.services.keystone.runtime import Keystone
@@ -182,7 +182,8 @@ async def ec2_create(keystone: Keystone, req: Request[Ec2Create]) -> Document:
     user_id, project_id = req.path["user_id"], req.body.tenant_id
     req.enforce(policies.EC2_CREATE, target(credential__user_id=user_id))
     unrestricted(req, "credentials")
-    await nouns.find(keystone, nouns.users, user_id)
+    if await identity.user(keystone, user_id) is None:
+        raise nouns.users.missing(user_id)
     await nouns.find(keystone, nouns.projects, project_id)
     check_within(req, project_id)
     access, secret = keystone.ids(), keystone.ids()

@@ -7,7 +7,8 @@ from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import assignments, nouns
+from aerostat.services.keystone.domain import assignments, identity, nouns
+from aerostat.services.keystone.model.actors import Group, User
 from aerostat.services.keystone.model.roles import Assignment
 from aerostat.services.keystone.model.tokens import SYSTEM_TARGET
 from aerostat.services.keystone.policies import target
@@ -35,8 +36,8 @@ async def _enforce(keystone: Keystone, req: Request[Any], verb: str, rule: Rule)
     if wanted.target_kind == "system":
         req.enforce(policies.SYSTEM_GRANTS[verb, wanted.actor_kind])
         return wanted
-    noun = nouns.users if wanted.actor_kind == "user" else nouns.groups
-    actor = await keystone.db.read(noun.store.get, wanted.actor_id)
+    find = identity.user if wanted.actor_kind == "user" else identity.group
+    actor: User | Group | None = await find(keystone, wanted.actor_id)
     place = await nouns.look(keystone, nouns.projects, wanted.target_id)
     role = await nouns.look(keystone, nouns.roles, wanted.role_id)
     about = target(role__name=role.name if role else "")

@@ -9,7 +9,7 @@ from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.users import own_domain, shown
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import groups, nouns, users
+from aerostat.services.keystone.domain import groups, identity, nouns, users
 from aerostat.services.keystone.model.actors import Group
 from aerostat.services.keystone.policies import target
 from aerostat.services.keystone.runtime import Keystone
@@ -22,7 +22,7 @@ routes: Routes[Keystone] = Routes("groups")
 async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Group:
     """Return the group of the path if `rule` lets the caller. Raises: Forbidden, NotFound."""
     group_id = req.path["group_id"]
-    group = await nouns.look(keystone, nouns.groups, group_id)
+    group = await identity.group(keystone, group_id)
     domain_id = group.domain_id if group else ""
     req.enforce(rule, target(group__id=group_id, group__domain_id=domain_id))
     if group is None:
@@ -36,8 +36,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_GROUPS, target(group__domain_id=domain_id))
     wanted = views.listing(keystone, req, "domain_id", "name", "id")
-    mine = [groups.C.domain_id == req.ctx.domain_id] if req.ctx.domain_id else []
-    found = await nouns.listed(keystone, nouns.groups, wanted, *mine)
+    found = await identity.listed_groups(keystone, domain_id, wanted)
     return views.collection(req, "groups", found, views.group, wanted)
 
 
@@ -83,8 +82,8 @@ async def members(keystone: Keystone, req: Request[None]) -> Document:
 
 async def _both(keystone: Keystone, req: Request[Any], rule: Rule) -> tuple[str, str]:
     group_id, user_id = req.path["group_id"], req.path["user_id"]
-    group = await nouns.look(keystone, nouns.groups, group_id)
-    user = await nouns.look(keystone, nouns.users, user_id)
+    group = await identity.group(keystone, group_id)
+    user = await identity.user(keystone, user_id)
     about = target(
         group__domain_id=group.domain_id if group else "",
         user__domain_id=user.domain_id if user else "",

@@ -10,7 +10,7 @@ from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.application_credentials import expiry, refs
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import nouns, trusts
+from aerostat.services.keystone.domain import identity, nouns, trusts
 from aerostat.services.keystone.domain.trusts import Redelegation
 from aerostat.services.keystone.model.roles import Role
 from aerostat.services.keystone.model.secrets import Trust
@@ -94,6 +94,7 @@ async def create(keystone: Keystone, req: Request[TrustCreate]) -> Document:
         raise Forbidden("Redelegation allowed for delegated by trust only")
     if body.roles and not body.project_id:
         raise BadRequest("Roles of a trust need a project.", field="roles")
+    await identity.user(keystone, body.trustee_user_id)
     row = Trust(
         id=keystone.ids(),
         trustor_user_id=body.trustor_user_id,

@@ -9,7 +9,7 @@ from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import nouns, users
+from aerostat.services.keystone.domain import identity, nouns, users
 from aerostat.services.keystone.model.actors import User
 from aerostat.services.keystone.policies import target
 from aerostat.services.keystone.runtime import Keystone
@@ -36,7 +36,7 @@ def target_of(user: User | None, user_id: str = "") -> Document:
 async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> User:
     """Return the user of the path if `rule` lets the caller. Raises: Forbidden, NotFound."""
     user_id = req.path["user_id"]
-    user = await nouns.look(keystone, nouns.users, user_id)
+    user = await identity.user(keystone, user_id)
     req.enforce(rule, {"user_id": user_id, **target_of(user, user_id)})
     if user is None:
         raise nouns.users.missing(user_id)
@@ -49,8 +49,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_USERS, target(target__domain_id=domain_id))
     wanted = views.listing(keystone, req, *FIELDS)
-    mine = [users.C.domain_id == req.ctx.domain_id] if req.ctx.domain_id else []
-    found = await nouns.listed(keystone, nouns.users, wanted, *mine)
+    found = await identity.listed_users(keystone, domain_id, wanted)
     return views.collection(req, "users", found, partial(shown, keystone), wanted)
 
 

@@ -21,6 +21,7 @@ from aerostat.services.keystone.model.catalog import (
     Service,
     ServiceEndpoint,
 )
+from aerostat.services.keystone.model.directories import IdMapping
 from aerostat.services.keystone.model.limits import Limit, RegisteredLimit
 from aerostat.services.keystone.model.revocations import Revocation
 from aerostat.services.keystone.model.roles import Assignment, Implication, Role
@@ -69,4 +70,5 @@ access_tokens = Store(tables.access_tokens, AccessToken)
 registered_limits = Store(tables.registered_limits, RegisteredLimit)
 limits = Store(tables.limits, Limit)
 domain_options = Store(tables.domain_options, DomainOption, ("domain_id", "option_group", "option"))
+id_mappings = Store(tables.id_mappings, IdMapping, ("public_id",))
 revocations = Store(tables.revocations, Revocation, ("kind", "key"))

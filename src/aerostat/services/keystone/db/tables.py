@@ -315,6 +315,14 @@ domain_options = Table(
     _id("option", 255, primary_key=True),
     _json("value"),
 )
+id_mappings = Table(
+    "keystone_id_mappings",
+    metadata,
+    _id("public_id", primary_key=True),
+    _id("domain_id", index=True),
+    _id("local_id", 255),
+    _id("entity_type", 16),
+)
 revocations = Table(
     "keystone_revocations",
     metadata,

@@ -4,7 +4,7 @@ import dataclasses
 
 from msgspec.structs import replace
 
-from aerostat.kit.errors import Fault, Forbidden, Unauthorized
+from aerostat.kit.errors import Fault, Forbidden, Unauthorized, Unavailable
 from aerostat.services.keystone.db import actors
 from aerostat.services.keystone.domain import passwords, receipts, revocation, trusts
 from aerostat.services.keystone.domain.proofs import Proven, prove
@@ -151,6 +151,8 @@ async def give(keystone: Keystone, token: Token) -> Resolved:
     generation = keystone.generation
     try:
         found = await assess(keystone, text, token)
+    except Unavailable:
+        raise
     except Fault as why:
         raise refusal(why.detail or why.message) from why
     keep(keystone, found, generation)

@@ -1,44 +1,28 @@
-"""Options of single domains, kept for tools that manage them; and the defaults of those."""
+"""Options of single domains, such as where its users are; and the defaults of those."""
 
 from typing import Any
 
+from msgspec.structs import asdict
+
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Forbidden, NotFound
-from aerostat.services.keystone.db import stores, tables
-from aerostat.services.keystone.domain import nouns
+from aerostat.services.keystone.db import directory, stores, tables
+from aerostat.services.keystone.domain import identity, nouns
 from aerostat.services.keystone.model.actors import DomainOption
+from aerostat.services.keystone.model.directories import LdapConfig, ldap_config
 from aerostat.services.keystone.runtime import Keystone
 
 Config = dict[str, dict[str, Any]]
 C = tables.domain_options.c
 
-DEFAULTS: Config = {
-    "identity": {"driver": "sql", "list_limit": None},
-    "ldap": {
-        "url": "ldap://localhost",
-        "user": None,
-        "suffix": "cn=example,cn=com",
-        "query_scope": "one",
-        "page_size": 0,
-        "user_tree_dn": None,
-        "user_filter": None,
-        "user_objectclass": "inetOrgPerson",
-        "user_id_attribute": "cn",
-        "user_name_attribute": "sn",
-        "user_mail_attribute": "mail",
-        "user_enabled_attribute": "enabled",
-        "group_tree_dn": None,
-        "group_filter": None,
-        "group_objectclass": "groupOfNames",
-        "group_id_attribute": "cn",
-        "group_name_attribute": "ou",
-        "use_tls": False,
-    },
-}
-"""What may be set for a domain, with its default. Source: api-ref, "Domain configuration"."""
-
 SENSITIVE = {"password"}
 """Options that are stored but never shown."""
+
+DEFAULTS: Config = {
+    "identity": {"driver": "sql", "list_limit": None},
+    "ldap": {k: v for k, v in asdict(LdapConfig()).items() if k not in SENSITIVE},
+}
+"""What may be set for a domain, with its default. Source: api-ref, "Domain configuration"."""
 
 
 def check(config: Config) -> None:
@@ -105,12 +89,14 @@ def security_compliance(keystone: Keystone, domain_id: str, option: str) -> dict
 async def put(keystone: Keystone, domain_id: str, config: Config, *, replace: bool) -> Config:
     """Set options of a domain, instead of or beside those it has; return all it has then.
 
-    Raises: NotFound, Forbidden.
+    Raises: NotFound, Forbidden, BadRequest (a value), Conflict (see `identity.switch`).
     """
     check(config)
+    ldap_config(config.get("ldap", {}))
 
     def write(tx: Tx) -> Config:
         nouns.domains.must(tx, domain_id)
+        was_ldap = directory.config_of(tx, domain_id) is not None
         if replace:
             stores.domain_options.delete(tx, C.domain_id == domain_id)
         for group, options in config.items():
@@ -119,9 +105,10 @@ async def put(keystone: Keystone, domain_id: str, config: Config, *, replace: bo
                 same = (C.domain_id == domain_id, C.option_group == group, C.option == option)
                 stores.domain_options.delete(tx, *same)
                 stores.domain_options.insert(tx, row)
+        identity.switch(tx, domain_id, was_ldap=was_ldap)
         return _config(_rows(tx, domain_id, "", ""))
 
-    return await keystone.db.write(write)
+    return await keystone.change(write)
 
 
 async def delete(keystone: Keystone, domain_id: str, group: str = "", option: str = "") -> None:
@@ -131,8 +118,10 @@ async def delete(keystone: Keystone, domain_id: str, group: str = "", option: st
         rows = _rows(tx, domain_id, group, option)
         if not rows:
             raise NotFound("Could not find domain configuration.")
+        was_ldap = directory.config_of(tx, domain_id) is not None
         for row in rows:
             same = (C.option_group == row.option_group, C.option == row.option)
             stores.domain_options.delete(tx, C.domain_id == domain_id, *same)
+        identity.switch(tx, domain_id, was_ldap=was_ldap)
 
-    await keystone.db.write(write)
+    await keystone.change(write)

@@ -5,7 +5,7 @@ from typing import Any
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest
 from aerostat.services.keystone.db import assignments, stores, tables
-from aerostat.services.keystone.domain import nouns
+from aerostat.services.keystone.domain import identity, nouns
 from aerostat.services.keystone.model.actors import Group
 from aerostat.services.keystone.runtime import Keystone
 
@@ -17,6 +17,7 @@ async def create(keystone: Keystone, group: Group) -> Group:
 
     def write(tx: Tx) -> Group:
         nouns.domains.must(tx, group.domain_id)
+        identity.check_writable(tx, group.domain_id)
         _unique(tx, group)
         stores.groups.insert(tx, group)
         return group
@@ -34,6 +35,7 @@ async def update(keystone: Keystone, group_id: str, changes: dict[str, Any]) -> 
 
     def write(tx: Tx) -> Group:
         before = nouns.groups.must(tx, group_id)
+        identity.check_writable(tx, before.domain_id)
         if changes.get("domain_id", before.domain_id) != before.domain_id:
             raise BadRequest("Cannot change Domain ID.", field="domain_id")
         group = nouns.changed(before, changes)
@@ -48,7 +50,7 @@ async def delete(keystone: Keystone, group_id: str) -> None:
     """Delete a group with its memberships and rights. Raises: NotFound."""
 
     def write(tx: Tx) -> None:
-        nouns.groups.must(tx, group_id)
+        identity.check_writable(tx, nouns.groups.must(tx, group_id).domain_id)
         purge(tx, group_id)
 
     await keystone.change(write)

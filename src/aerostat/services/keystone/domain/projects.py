@@ -210,6 +210,7 @@ def _purge_domain(keystone: Keystone, tx: Tx, domain_id: str) -> None:
         stores.assignments.delete(tx, tables.assignments.c.role_id == role.id)
         stores.roles.delete(tx, tables.roles.c.id == role.id)
     tx.run(sql_delete(tables.domain_options).where(tables.domain_options.c.domain_id == domain_id))
+    tx.run(sql_delete(tables.id_mappings).where(tables.id_mappings.c.domain_id == domain_id))
     tx.run(sql_delete(tables.limits).where(tables.limits.c.domain_id == domain_id))
     _purge(keystone, tx, domain_id)
     revocation.record(keystone, tx, DOMAIN, domain_id)

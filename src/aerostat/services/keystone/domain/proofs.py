@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aerostat.kit.errors import BadRequest, Forbidden, Unauthorized
 from aerostat.services.keystone.db import actors, stores, tables
-from aerostat.services.keystone.domain import oauth1, passwords, secrets
+from aerostat.services.keystone.domain import identity, oauth1, passwords, secrets
 from aerostat.services.keystone.domain.tokens import Resolved, is_active, refusal, resolve
 from aerostat.services.keystone.model import tokens
 from aerostat.services.keystone.model.auth import (
@@ -86,7 +86,7 @@ async def _right_password(
     if record is None:
         return await keystone.hasher.verify(proof.secret, "")
     locked = await passwords.locked_out(keystone, record.user)
-    right = await keystone.hasher.verify(proof.secret, record.user.password_hash)
+    right = await identity.check_password(keystone, record.user, proof.secret)
     if locked:
         return False
     if not right:
@@ -157,7 +157,7 @@ async def by_secret(
     right = await keystone.hasher.verify(secrets.whole(secret), hashed)
     if credential is None or not right:
         raise refusal("unknown application credential or wrong secret")
-    record = await keystone.remember(actors.user_record, credential.user_id)
+    record = await identity.record(keystone, credential.user_id)
     if record is None:
         raise refusal("the user is gone")
     _let_in(keystone, record)
@@ -180,7 +180,7 @@ async def _credential(
 async def _by_oauth1(keystone: Keystone, request: AuthRequest) -> Proven:
     assert request.oauth1 is not None
     access = await oauth1.check_access(keystone, request.oauth1)
-    record = await keystone.remember(actors.user_record, access.user_id)
+    record = await identity.record(keystone, access.user_id)
     if record is None:
         raise refusal("the user is gone")
     _let_in(keystone, record)
@@ -190,8 +190,8 @@ async def _by_oauth1(keystone: Keystone, request: AuthRequest) -> Proven:
 async def find_user(keystone: Keystone, ref: UserRef) -> actors.UserRecord | None:
     """Return the user that `ref` means."""
     if ref.id:
-        return await keystone.remember(actors.user_record, ref.id)
-    return await keystone.remember(actors.user_named, ref.name, ref.domain_id, ref.domain_name)
+        return await identity.record(keystone, ref.id)
+    return await identity.named(keystone, ref.name, ref.domain_id, ref.domain_name)
 
 
 METHODS = {

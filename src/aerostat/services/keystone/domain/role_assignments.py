@@ -12,6 +12,7 @@ from aerostat.services.keystone.db.assignments import (
     group_ids,
     role_graph,
 )
+from aerostat.services.keystone.domain import identity
 from aerostat.services.keystone.domain.projects import below
 from aerostat.services.keystone.model.actors import Group, Project, User
 from aerostat.services.keystone.model.roles import Assignment, Role, RoleGraph
@@ -56,13 +57,25 @@ class Found(Struct, frozen=True):
 
 
 async def listed(keystone: Keystone, wanted: Wanted) -> Found:
-    """Return the assignments that match `wanted`."""
+    """Return the assignments that match `wanted`. Raises: Unavailable (a directory)."""
+    if wanted.effective:
+        await _refresh(keystone, wanted)
 
     def read(tx: Tx) -> Found:
         entries = _effective(tx, wanted) if wanted.effective else _given(tx, wanted)
         return Found(entries, _names(tx, entries) if wanted.names else None)
 
     return await keystone.db.read(read)
+
+
+async def _refresh(keystone: Keystone, wanted: Wanted) -> None:
+    """Bring who is in which group up to date, as far as it decides what `wanted` finds."""
+    if wanted.user_id:
+        await identity.user(keystone, wanted.user_id)
+        return
+    groups = await keystone.db.read(stores.assignments.all, C.actor_kind == "group")
+    for group_id in sorted({a.actor_id for a in groups}):
+        await identity.group(keystone, group_id)
 
 
 async def subtree(keystone: Keystone, project_id: str) -> tuple[str, ...]:

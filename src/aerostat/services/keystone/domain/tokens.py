@@ -16,7 +16,7 @@ from aerostat.services.keystone.db.assignments import (
     role_ids_on,
     role_ids_on_project,
 )
-from aerostat.services.keystone.domain import revocation
+from aerostat.services.keystone.domain import identity, revocation
 from aerostat.services.keystone.model import tokens
 from aerostat.services.keystone.model.actors import Project, User
 from aerostat.services.keystone.model.revocations import Ties
@@ -65,7 +65,11 @@ async def resolve(keystone: Keystone, text: str, *, expired_for: int = 0) -> Res
     await revocation.refresh(keystone)
     now = keystone.clock.now()
     hit: Resolved | None = keystone.resolved.get(text)
-    if hit is not None and hit.token.expires_at + expired_for > now:
+    if (
+        hit is not None
+        and hit.token.expires_at + expired_for > now
+        and identity.good_until(keystone, hit.token.user_id) > now
+    ):
         keystone.resolved.move_to_end(text)
         return hit
     try:
@@ -120,7 +124,7 @@ async def assess(keystone: Keystone, text: str, token: Token) -> Resolved:
 
 async def active_user(keystone: Keystone, user_id: str) -> actors.UserRecord:
     """Return a user who may come in. Raises: Unauthorized (gone, disabled, idle for too long)."""
-    found = await keystone.remember(actors.user_record, user_id)
+    found = await identity.record(keystone, user_id)
     if found is None or not found.domain.enabled or not is_active(keystone, found.user):
         raise refusal("user is gone or disabled")
     return found

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest
 from aerostat.services.keystone.db import assignments, stores, tables
-from aerostat.services.keystone.domain import nouns, options, passwords, revocation
+from aerostat.services.keystone.domain import identity, nouns, options, passwords, revocation
 from aerostat.services.keystone.domain.tokens import is_active, refusal
 from aerostat.services.keystone.model.actors import Group, Membership, Project, User
 from aerostat.services.keystone.model.listing import Listing
@@ -31,6 +31,7 @@ async def create(keystone: Keystone, user: User, password: str | None) -> User:
         domain = nouns.domains.must(tx, user.domain_id)
         if not domain.is_domain:
             raise nouns.domains.missing(user.domain_id)
+        identity.check_writable(tx, user.domain_id)
         _unique(tx, user)
         made = replace(user, created_at=keystone.clock.now())
         if hashed:
@@ -69,6 +70,7 @@ def _update(
     tx: Tx, keystone: Keystone, user_id: str, changes: dict[str, Any], hashed: str | None
 ) -> User:
     before = nouns.users.must(tx, user_id)
+    identity.check_writable(tx, before.domain_id)
     if changes.get("domain_id", before.domain_id) != before.domain_id:
         raise BadRequest("Cannot change Domain ID.", field="domain_id")
     if "options" in changes:
@@ -97,6 +99,7 @@ async def change_password(keystone: Keystone, user_id: str, original: str, new: 
     right = await keystone.hasher.verify(original, user.password_hash if user else "")
     if user is None or locked:
         raise refusal("unknown user, or locked out")
+    await keystone.db.read(identity.check_writable, user.domain_id)
     if not right:
         await passwords.failed(keystone, user)
         raise refusal("wrong password")
@@ -121,7 +124,7 @@ async def delete(keystone: Keystone, user_id: str) -> None:
     """Delete a user and all that is the user's. Raises: NotFound."""
 
     def write(tx: Tx) -> None:
-        nouns.users.must(tx, user_id)
+        identity.check_writable(tx, nouns.users.must(tx, user_id).domain_id)
         purge(keystone, tx, user_id)
 
     await keystone.change(write)
@@ -198,8 +201,8 @@ async def add_to_group(keystone: Keystone, group_id: str, user_id: str) -> None:
     """Make a user a member; fine if it is one. Raises: NotFound."""
 
     def write(tx: Tx) -> None:
-        nouns.groups.must(tx, group_id)
-        nouns.users.must(tx, user_id)
+        group, user = nouns.groups.must(tx, group_id), nouns.users.must(tx, user_id)
+        identity.check_writable(tx, group.domain_id, user.domain_id)
         if stores.memberships.get(tx, user_id, group_id) is None:
             stores.memberships.insert(tx, Membership(user_id, group_id))
 
@@ -210,7 +213,7 @@ async def remove_from_group(keystone: Keystone, group_id: str, user_id: str) -> 
     """End a membership. Raises: NotFound."""
 
     def write(tx: Tx) -> None:
-        is_member(tx, group_id, user_id)
+        identity.check_writable(tx, is_member(tx, group_id, user_id).domain_id)
         m = tables.memberships.c
         stores.memberships.delete(tx, m.user_id == user_id, m.group_id == group_id)
         revocation.record(keystone, tx, USER, user_id)
@@ -218,12 +221,13 @@ async def remove_from_group(keystone: Keystone, group_id: str, user_id: str) -> 
     await keystone.change(write)
 
 
-def is_member(tx: Tx, group_id: str, user_id: str) -> None:
-    """Raises: NotFound, unless the user is in the group."""
-    nouns.groups.must(tx, group_id)
+def is_member(tx: Tx, group_id: str, user_id: str) -> Group:
+    """Return a group that the user is in. Raises: NotFound, unless it is."""
+    group = nouns.groups.must(tx, group_id)
     nouns.users.must(tx, user_id)
     if stores.memberships.get(tx, user_id, group_id) is None:
         raise nouns.users.missing(f"{user_id} in group {group_id}")
+    return group
 
 
 async def in_group(keystone: Keystone, group_id: str, listing: Listing) -> list[User]:
