@@ -371,6 +371,9 @@ async def test_locations_by_patch(open_cloud: Cloud, web: str, bucket: Any) -> N
     remove = [{"op": "remove", "path": "/locations/0"}]
     assert (await cloud.patch(image["id"], remove)).status_code == 403
     assert (await cloud.patch(image["id"], remove, "admin")).status_code == 403
+    empty = [{"op": "replace", "path": "/locations", "value": []}]
+    assert (await cloud.patch(image["id"], empty, "admin")).status_code == 403
+    assert (await cloud.show(image["id"]))["status"] == "active"
 
 
 @pytest.mark.parametrize(

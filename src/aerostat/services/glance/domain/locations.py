@@ -74,16 +74,6 @@ def _with_data(old: Image, new: Image, moves: Sequence[Move], sizes: Sequence[in
         new = _claimed(new, move.claims, fresh=old.status == states.QUEUED)
     if old.status == states.QUEUED and new.locations:
         return replace(new, status=states.ACTIVE, size=sizes[0] if sizes else old.size)
-    if not new.locations:
-        return replace(
-            new,
-            status=states.QUEUED,
-            size=None,
-            virtual_size=None,
-            checksum=None,
-            hash_algo=None,
-            hash_value=None,
-        )
     return new
 
 
@@ -102,7 +92,9 @@ def _moved(image: Image, move: Move) -> Image:
     places = list(image.locations)
     if move.kind == "replace":
         same = {place.url for place in places} == {place.url for place in move.places}
-        if places and move.places and not same:
+        if places and not move.places:  # Other data would get the same id: CVE-2016-0757.
+            raise Forbidden("Cannot replace locations from an image with none.")
+        if places and not same:
             raise BadRequest("Locations can be replaced by none, or where there are none.")
         return replace(image, locations=move.places)
     if move.kind == "remove":
