@@ -1,12 +1,18 @@
 """A real OpenLDAP server for tests: in a directory of its own, on loopback."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from ldap3 import MODIFY_REPLACE, Connection
 
-from aerostat.assembly.engines import Server
+from aerostat.assembly.engines import Server, free_port
 
 SUFFIX = "dc=example,dc=org"
 ADMIN = f"cn=admin,{SUFFIX}"
@@ -20,7 +26,8 @@ modulepath /usr/lib/ldap
 moduleload back_mdb.la
 pidfile {folder}/pid
 allow bind_anon_dn
-{tls}
+TLSCertificateFile {folder}/certificate.pem
+TLSCertificateKeyFile {folder}/key.pem
 database mdb
 suffix "{suffix}"
 rootdn "{admin}"
@@ -35,30 +42,54 @@ access to * by anonymous auth by users read
 class Slapd(Server):
     """An empty directory of dc=example,dc=org with ou=Users and ou=UserGroups.
 
-    It lets a bind with a name and no password in as nobody, as many directories do. `tls` are the
-    files of a certificate and its key.
+    It lets a bind with a name and no password in as nobody, as many directories do. It speaks TLS
+    with a certificate for localhost.
     """
 
     user, package = "openldap", "slapd"
     program = Path("/usr/sbin/slapd")
-    tls: tuple[Path, Path] | None = None
+    tls_port = 0
 
     @property
     def url(self) -> str:
         return f"ldap://127.0.0.1:{self.port}"
 
     def initialise(self) -> None:
-        tls = ""
-        if self.tls:
-            tls = f"TLSCertificateFile {self.tls[0]}\nTLSCertificateKeyFile {self.tls[1]}"
-        text = CONFIG.format(folder=self.folder, suffix=SUFFIX, admin=ADMIN, secret=SECRET, tls=tls)
+        self._make_certificate()
+        text = CONFIG.format(folder=self.folder, suffix=SUFFIX, admin=ADMIN, secret=SECRET)
         (self.folder / "slapd.conf").write_text(text)
 
     def command(self) -> list[str]:
         return [
-            *(str(self.program), "-d", "0", "-h", self.url),
+            *(str(self.program), "-d", "0", "-h", f"{self.url} ldaps://127.0.0.1:{self.tls_port}"),
             *("-f", str(self.folder / "slapd.conf")),
         ]
+
+    def _make_certificate(self) -> None:
+        self.tls_port = free_port()
+        key = generate_private_key(SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+            .sign(key, SHA256())
+        )
+        self.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
+        secret = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (self.folder / "key.pem").write_bytes(key.private_bytes(*secret))
+
+    @property
+    def certificate(self) -> Path:
+        """The file of the certificate, which is its own authority."""
+        return self.folder / "certificate.pem"
 
     def answers(self) -> bool:
         try:

@@ -228,6 +228,52 @@ async def test_a_directory_that_is_away_is_503(cloud: Cloud, slapd: Slapd) -> No
     assert (await cloud.validate(token)).status_code == 200
 
 
+async def test_tls(cloud: Cloud, slapd: Slapd) -> None:
+    known = {"tls_cacertfile": str(slapd.certificate)}
+    start, ldaps = f"ldap://localhost:{slapd.port}", f"ldaps://localhost:{slapd.tls_port}"
+    tries: list[tuple[dict[str, Any], int]] = [
+        ({"url": start, "use_tls": True, **known}, 201),
+        ({"url": ldaps, **known}, 201),
+        ({"url": start, "use_tls": True}, 503),  # Nobody it knows signed the certificate.
+        ({"url": ldaps}, 503),
+        ({"url": f"ldaps://127.0.0.1:{slapd.tls_port}", **known}, 503),  # Another's certificate.
+        ({"url": ldaps, "tls_req_cert": "never"}, 201),
+        ({"url": ldaps, "tls_cacertfile": "/nowhere.pem"}, 503),
+    ]
+    for options, status in tries:
+        domain = await ldap_domain(cloud, slapd, **options)
+        reply = await log_in(cloud, domain, "Ada", "engine")
+        assert reply.status_code == status, (options, reply.text)
+
+
+async def test_changed_options_keep_tokens_and_rights(cloud: Cloud, slapd: Slapd) -> None:
+    domain = await ldap_domain(cloud, slapd)
+    [crew] = (await cloud.get(f"/groups?domain_id={domain}"))["groups"]
+    project = await cloud.make("project", domain_id=domain)
+    await cloud.grant(f"/projects/{project['id']}/groups/{crew['id']}", "member")
+    scope = {"project": {"id": project["id"]}}
+    reply = await log_in(cloud, domain, "Ada", "engine", scope)
+    token, ada = reply.headers["x-subject-token"], reply.json()["token"]["user"]["id"]
+    option = f"/domains/{domain}/config/ldap/page_size"
+    body = {"config": {"page_size": 100}}
+    assert (await cloud.call("PATCH", option, json=body)).status_code == 200
+    assert (await cloud.validate(token)).status_code == 200
+    dn = f"uid=ada,ou=Users,{SUFFIX}"
+    slapd.remove(dn)
+    assert (await cloud.call("GET", f"/users/{ada}")).status_code == 404
+    assert (await cloud.validate(token)).status_code == 404
+    slapd.add_user("ada", "Ada", "engine")  # Back again, she has what she had.
+    assert (await log_in(cloud, domain, "Ada", "engine", scope)).status_code == 201
+
+
+async def test_every_process_looks_for_itself(cloud: Cloud, slapd: Slapd, tmp_path: Path) -> None:
+    domain = await ldap_domain(cloud, slapd, user_enabled_attribute="employeeType")
+    token = (await log_in(cloud, domain, "Ada", "engine")).headers["x-subject-token"]
+    slapd.change(f"uid=ada,ou=Users,{SUFFIX}", employeeType="FALSE")
+    async with cloud_at(tmp_path, shared=True, clock=cloud.clock) as other:
+        assert (await other.validate(token)).status_code == 404
+
+
 async def test_keystones_own_account_is_refused(cloud: Cloud, slapd: Slapd) -> None:
     domain = await ldap_domain(cloud, slapd, password="wrong")
     assert (await log_in(cloud, domain, "Ada", "engine")).status_code == 503

@@ -48,8 +48,11 @@ async def record(keystone: Keystone, user_id: str) -> actors.UserRecord | None:
 
     Raises: Unavailable.
     """
-    if good_until(keystone, user_id) <= keystone.clock.now() or user_id not in keystone.looked:
-        await _look(keystone, user_id)
+    if user_id in keystone.looked and good_until(keystone, user_id) > keystone.clock.now():
+        found = await keystone.remember(actors.user_record, user_id)
+        if found is not None:
+            return found  # Otherwise its row may have gone with a change of options.
+    await _look(keystone, user_id)
     return await keystone.remember(actors.user_record, user_id)
 
 

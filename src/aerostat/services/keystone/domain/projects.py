@@ -196,6 +196,13 @@ def _delete_domain(keystone: Keystone, tx: Tx, domain: Project) -> None:
 
 
 def _purge_domain(keystone: Keystone, tx: Tx, domain_id: str) -> None:
+    m = tables.id_mappings.c
+    for known in stores.id_mappings.all(tx, m.domain_id == domain_id):
+        if known.entity_type == "user":
+            users.purge(keystone, tx, known.public_id)
+        else:
+            groups.purge(tx, known.public_id)
+    stores.id_mappings.delete(tx, m.domain_id == domain_id)
     for user in stores.users.all(tx, tables.users.c.domain_id == domain_id):
         users.purge(keystone, tx, user.id)
     for group in stores.groups.all(tx, tables.groups.c.domain_id == domain_id):
@@ -210,7 +217,6 @@ def _purge_domain(keystone: Keystone, tx: Tx, domain_id: str) -> None:
         stores.assignments.delete(tx, tables.assignments.c.role_id == role.id)
         stores.roles.delete(tx, tables.roles.c.id == role.id)
     tx.run(sql_delete(tables.domain_options).where(tables.domain_options.c.domain_id == domain_id))
-    tx.run(sql_delete(tables.id_mappings).where(tables.id_mappings.c.domain_id == domain_id))
     tx.run(sql_delete(tables.limits).where(tables.limits.c.domain_id == domain_id))
     _purge(keystone, tx, domain_id)
     revocation.record(keystone, tx, DOMAIN, domain_id)

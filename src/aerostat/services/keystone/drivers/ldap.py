@@ -30,7 +30,7 @@ T = TypeVar("T")
 REFUSED = (RESULT_INVALID_CREDENTIALS, 48, 53)
 """Of a user's bind: wrong password, one that may not bind, one that policy locks out."""
 
-VERIFY = {"demand": ssl.CERT_REQUIRED, "allow": ssl.CERT_OPTIONAL, "never": ssl.CERT_NONE}
+VERIFY = {"demand": ssl.CERT_REQUIRED, "allow": ssl.CERT_NONE, "never": ssl.CERT_NONE}
 
 
 def directories(threads: int) -> Callable[[LdapConfig], IdentityBackend]:
