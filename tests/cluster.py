@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aerostat.assembly.engines import HaProxy, MariaDb, PostgreSql, RabbitMq, Server
-from aerostat.cli.cloud import ApiError, Cloud, Login, log_in
+from aerostat.cli.cloud import ApiError, Cloud, Login, log_in, send
 
 PORTS = (5000, 9292, 8778, 8774, 9696)
 CONTROL = "keystone,glance-api,placement-api,nova-api,neutron-server"
@@ -61,12 +61,24 @@ class Cluster:
         self.spawn("node-0")
         self.wait(lambda: self.hosts_up() >= self.hosts)
 
-    def spawn(self, name: str) -> None:
-        """Start a process: api-N, engine-N or node-N."""
+    def _offset(self, name: str) -> int:
+        """Return the listen_offset of a process."""
         kind, _, number = name.partition("-")
         behind = {"api": 0, "engine": self.copies, "node": 2 * self.copies}[kind]
         alone = kind == "api" and self.copies == 1
-        offset = 0 if alone else 100 * (behind + int(number) + 1)
+        return 0 if alone else 100 * (behind + int(number) + 1)
+
+    def healthy(self, name: str) -> bool:
+        """Tell whether a process says that it is well."""
+        port = 8790 + self.offset + self._offset(name) + (1 if name.startswith("node") else 0)
+        try:
+            return send("GET", f"http://127.0.0.1:{port}/healthz")[0] == 200
+        except ApiError:
+            return False
+
+    def spawn(self, name: str) -> None:
+        """Start a process: api-N, engine-N or node-N."""
+        kind, offset = name.partition("-")[0], self._offset(name)
         roles = {"api": CONTROL, "engine": ENGINES, "node": "node"}[kind]
         extra = {"AEROSTAT_LISTEN_OFFSET": str(offset), "AEROSTAT_HOST": f"{name}.test"}
         with (self.folder / f"{name}.log").open("ab") as log:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from tests.cluster import Cluster
 from tests.comers import Comers
+
+from aerostat.cli.cloud import ApiError, Cloud
 
 SERVERS = 60
 SETTLED = ("ACTIVE", "ERROR")
@@ -59,9 +62,51 @@ def _break(cluster: Cluster, what: str) -> None:
         cluster.spawn(what)
 
 
+class Strict(threading.Thread):
+    """Lists and makes servers all the time; no call may fail."""
+
+    def __init__(self, comers: Comers) -> None:
+        super().__init__(daemon=True)
+        self.comers, self.over = comers, threading.Event()
+        self.failures: list[str] = []
+        self.made: list[str] = []
+
+    def run(self) -> None:
+        cloud = Cloud(self.comers.admin.login)
+        body = {"server": {"name": "rolling", **self.comers.body}}
+        while not self.over.is_set():
+            try:
+                cloud.list("compute", "servers", "/servers", limit=1)
+                cloud.list("network", "ports", "/v2.0/ports")
+                if len(self.made) < 40:
+                    self.made.append(cloud.post("compute", "/servers", body)["server"]["id"])
+            except ApiError as why:
+                self.failures.append(str(why))
+
+
+def _roll(cluster: Cluster, comers: Comers) -> None:
+    """Restart every process of the control plane, one after the other, under load."""
+    strict = Strict(comers)
+    strict.start()
+    for name in ("api-0", "api-1", "engine-0", "engine-1"):
+        cluster.stop(name)
+        cluster.spawn(name)
+        cluster.wait(lambda name=name: cluster.healthy(name))  # type: ignore[misc]
+    strict.over.set()
+    strict.join(60)
+    assert not strict.failures, strict.failures
+    assert strict.made
+    cloud = cluster.admin()
+    cluster.wait_empty(lambda: _unsettled(cluster, comers), 120)
+    for server in strict.made:
+        assert cloud.get("compute", f"/servers/{server}")["server"]["status"] == "ACTIVE"
+        cloud.delete("compute", f"/servers/{server}")
+
+
 @pytest.mark.root
 def test_nothing_is_lost_whatever_is_killed(cluster: Cluster) -> None:
     comers = Comers(cluster.admin())
+    _roll(cluster, comers)
     with ThreadPoolExecutor(8) as people:
         coming = [people.submit(comers.come, number) for number in range(SERVERS)]
         assert comers.under_way.wait(60)

@@ -74,3 +74,32 @@ async def test_a_dead_peer_fails_its_calls_at_once(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         await hanging
     await control.close()
+
+
+class OldEcho(Protocol):
+    async def say(self, *, text: str) -> str: ...
+
+
+class NewEcho(Protocol):
+    async def say(self, *, text: str, times: int = 1) -> str: ...
+
+
+class OldImpl:
+    async def say(self, *, text: str) -> str:
+        return text
+
+
+class NewImpl:
+    async def say(self, *, text: str, times: int = 1) -> str:
+        return text * times
+
+
+async def test_releases_side_by_side(tmp_path: Path) -> None:
+    old: Endpoint[OldEcho] = Endpoint("say", OldEcho)
+    new: Endpoint[NewEcho] = Endpoint("say", NewEcho)
+    bus = EmbeddedBus()
+    old.serve(bus, OldImpl(), "old")
+    new.serve(bus, NewImpl(), "new")
+    assert await old.at(bus, "new").say(text="a") == "a"
+    assert await new.at(bus, "old").say(text="a", times=3) == "a"
+    await bus.close()

@@ -201,3 +201,20 @@ async def test_a_stopping_worker_hands_over(tmp_path: Path, monkeypatch: Any) ->
     assert await workers.ended(id_) == State.DONE
     assert workers.notes == ["two:a"]
     await workers.close()
+
+
+async def test_a_saga_of_nobody_that_is_known_is_taken_up(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("aerostat.kit.saga.engine.BEAT_S", 0.02)
+    workers = Workers(tmp_path)
+    await workers.open()
+    (one, _), (two, _) = workers.engine(workers.bus), workers.engine()
+    await one.resume(World("one", workers.notes))
+    await one.close()
+    # It says that it is one's, and one has been buried: as if its transaction had come last.
+    id_ = await workers.start(one, "a")
+    await workers.db.write(lambda tx: store.give(tx, [id_], one._owners.me))
+    one._look_soon("k")  # A late wake-up finds a stopped worker.
+    await two.resume(World("two", workers.notes))
+    assert await workers.ended(id_) == State.DONE
+    assert workers.notes == ["two:a"]
+    await workers.close()

@@ -1,5 +1,6 @@
 """Typed calls to named endpoints; the transport is chosen by assembly, not by callers."""
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -31,15 +32,26 @@ class Bus(Protocol):
 
 
 class Method:
-    """One method of an endpoint: its argument types and result type, read from the Protocol."""
+    """One method of an endpoint: its argument types and result type, read from the Protocol.
 
-    def __init__(self, name: str, hints: dict[str, Any], fn: Callable[..., Awaitable[Any]]) -> None:
+    Releases run side by side during an upgrade: an argument that is not known here is ignored, and
+    one that an older caller does not send takes the Protocol's default.
+    """
+
+    def __init__(self, contract: type, name: str, fn: Callable[..., Awaitable[Any]]) -> None:
         self.name = name
         self.fn = fn
+        hints = _hints(contract, name)
         self.result = hints.pop("return", None)
-        self._arguments = msgspec.msgpack.Decoder(
-            msgspec.defstruct(f"{name}_arguments", list(hints.items()))
-        )
+        known = inspect.signature(getattr(contract, name)).parameters
+        fields: list[Any] = [
+            (n, kind)
+            if known[n].default is inspect.Parameter.empty
+            else (n, kind, known[n].default)
+            for n, kind in hints.items()
+        ]
+        arguments = msgspec.defstruct(f"{name}_arguments", fields, kw_only=True)
+        self._arguments = msgspec.msgpack.Decoder(arguments)
 
     async def answer(self, raw: bytes) -> bytes:
         """Call with the msgpack arguments in `raw`; return the result as msgpack.
@@ -69,7 +81,7 @@ class Endpoint(Generic[T]):
     def serve(self, bus: Bus, impl: T, host: str = ANY) -> None:
         """Let `impl` answer the calls to this endpoint on `host`."""
         methods = {
-            name: Method(name, _hints(self.contract, name), getattr(impl, name))
+            name: Method(self.contract, name, getattr(impl, name))
             for name in _methods(self.contract)
         }
         bus.serve(f"{self.name}@{host}", methods)

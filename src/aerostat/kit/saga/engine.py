@@ -111,7 +111,7 @@ class Engine(Generic[S]):
         if not self._owners.alone:
             await self._owners.prove()
             self._tending = asyncio.create_task(self._tend(), name="saga-owner")
-        keys = await self._db.read(self.store.keys, None if self._owners.alone else [""])
+        keys = await self._db.read(self.store.keys, None if self._owners.alone else self._owners.me)
         for key in keys:
             await self._look(key)
         return len(keys)
@@ -153,6 +153,7 @@ class Engine(Generic[S]):
 
     async def close(self) -> None:
         """Stop where everything is; another worker, or the next start, goes on from there."""
+        self._service = None  # From now on nothing is taken up.
         tasks = [*self._tasks.values(), *self._looks]
         if self._tending is not None:
             tasks.append(self._tending)
@@ -193,7 +194,7 @@ class Engine(Generic[S]):
                     if dead := self._owners.dead():
                         log.warning("saga.workers_died", workers=sorted(dead))
                         await self._db.write(self.store.bury, dead)
-                    for key in await self._db.read(self.store.keys, ["", self._owners.me]):
+                    for key in await self._db.read(self.store.keys, self._owners.me):
                         if key not in self._queues:
                             self._look_soon(key)
             except Exception as why:  # The engine: the database may be away for a while.
@@ -209,6 +210,8 @@ class Engine(Generic[S]):
             task.cancel()
 
     def _look_soon(self, key: str) -> None:
+        if self._service is None:
+            return
         task = asyncio.create_task(self._look(key), name=f"saga-look-{key}")
         self._looks.add(task)
         task.add_done_callback(self._looks.discard)
@@ -220,7 +223,7 @@ class Engine(Generic[S]):
             if record.id in self._known and record.state == State.UNDOING:
                 self._cancelled(record)
             self._enqueue(record)
-        if owner != self._owners.me:
+        if owner not in ("", self._owners.me):
             self._waker.tell(owner, key)
 
     async def _drain(self, key: str) -> None:

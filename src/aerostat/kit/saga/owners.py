@@ -80,10 +80,14 @@ class Owners:
     def claim(self, tx: Tx, key: str) -> tuple[list[Record], str]:
         """Take the unfinished sagas of `key`; all of them have one owner, which runs them in turn.
 
-        Returns them if that owner is this worker, and the owner.
+        Returns them if that owner is this worker, and the owner. A worker that was buried, or has
+        stopped, owns nothing and takes nothing.
         """
         records = self._store.unfinished(tx, key)
-        owner = self.other_owner(records) or self.me
+        alive = {self.me} if self.alone else self._store.worker_ids(tx)
+        owner = max({r.owner for r in records} & alive - {self.me}, default=self.me)
+        if owner not in alive:
+            return [], ""
         if adrift := [record.id for record in records if record.owner != owner]:
             self._store.give(tx, adrift, owner)
         for record in records:

@@ -137,13 +137,21 @@ class Store:
         """Make `owner` the owner of sagas."""
         tx.run(update(self.table).where(among(self.table.c.id, saga_ids)).values(owner=owner))
 
-    def keys(self, tx: Tx, owners: Collection[str] | None = None) -> list[str]:
-        """Return the keys of unfinished sagas, of any or of certain owners, oldest first."""
+    def keys(self, tx: Tx, worker: str | None = None) -> list[str]:
+        """Return the keys of unfinished sagas, oldest first.
+
+        With `worker`: of those that are its own, or have no owner that is a worker.
+        """
         c = self.table.c
         stmt = select(c.key).where(c.state.in_(UNFINISHED))
-        if owners is not None:
-            stmt = stmt.where(among(c.owner, owners))
+        if worker is not None:
+            others = self.workers.c.id != worker
+            stmt = stmt.where(c.owner.not_in(select(self.workers.c.id).where(others)))
         return list(dict.fromkeys(row[0] for row in tx.all(stmt.order_by(c.created_at, c.id))))
+
+    def worker_ids(self, tx: Tx) -> set[str]:
+        """Return the workers that nobody has buried."""
+        return {row[0] for row in tx.all(select(self.workers.c.id))}
 
     def beat(self, tx: Tx, worker: str) -> dict[str, int]:
         """Move a worker's counter on; return everybody's, without the worker's if it was new."""
