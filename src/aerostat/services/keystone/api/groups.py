@@ -19,10 +19,15 @@ from aerostat.services.keystone.schemas.fields import given
 routes: Routes[Keystone] = Routes("groups")
 
 
-async def seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Group:
-    """Return the group of the path if `rule` lets the caller. Raises: Forbidden, NotFound."""
+async def seen(
+    keystone: Keystone, req: Request[Any], rule: Rule, *, members: bool = False
+) -> Group:
+    """Return the group of the path if `rule` lets the caller; `members`: those are needed too.
+
+    Raises: Forbidden, NotFound, Unavailable.
+    """
     group_id = req.path["group_id"]
-    group = await identity.group(keystone, group_id)
+    group = await identity.group(keystone, group_id, members=members)
     domain_id = group.domain_id if group else ""
     req.enforce(rule, target(group__id=group_id, group__domain_id=domain_id))
     if group is None:
@@ -36,7 +41,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_GROUPS, target(group__domain_id=domain_id))
     wanted = views.listing(keystone, req, "domain_id", "name", "id")
-    found = await identity.listed_groups(keystone, domain_id, wanted)
+    found = await identity.listed_groups(keystone, domain_id, views.within_scope(req, wanted))
     return views.collection(req, "groups", found, views.group, wanted)
 
 
@@ -74,7 +79,7 @@ async def delete(keystone: Keystone, req: Request[None]) -> None:
 @routes.get("/groups/{group_id}/users", policy=None)
 async def members(keystone: Keystone, req: Request[None]) -> Document:
     """List the members of a group."""
-    group = await seen(keystone, req, policies.LIST_USERS_IN_GROUP)
+    group = await seen(keystone, req, policies.LIST_USERS_IN_GROUP, members=True)
     wanted = views.listing(keystone, req, "domain_id", "enabled", "name", "password_expires_at")
     found = await users.in_group(keystone, group.id, wanted)
     return views.collection(req, "users", found, partial(shown, keystone), wanted)

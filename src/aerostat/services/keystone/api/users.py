@@ -49,7 +49,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_USERS, target(target__domain_id=domain_id))
     wanted = views.listing(keystone, req, *FIELDS)
-    found = await identity.listed_users(keystone, domain_id, wanted)
+    found = await identity.listed_users(keystone, domain_id, views.within_scope(req, wanted))
     return views.collection(req, "users", found, partial(shown, keystone), wanted)
 
 

@@ -82,7 +82,7 @@ def role(req: Request[Any], item: Role) -> Document:
 def listing(keystone: Keystone, req: Request[Any], *fields: str) -> Listing:
     """Return the part of a list that the query string asks for; `fields` may be filtered by.
 
-    `name__contains` and the like work on text. Raises: BadRequest (limit).
+    `name__contains` and the like work on text. Raises: BadRequest (limit, NUL).
     """
     filters = []
     for key in req.query.names():
@@ -90,6 +90,8 @@ def listing(keystone: Keystone, req: Request[Any], *fields: str) -> Listing:
         if name not in fields or (how and how not in HOWS):
             continue
         value: Any = req.query.get(key)
+        if "\0" in str(value):
+            raise BadRequest(f"Invalid input for field '{name}'.", field=name)
         if name == "password_expires_at":
             filters.append(_when(name, value))
             continue
@@ -100,6 +102,14 @@ def listing(keystone: Keystone, req: Request[Any], *fields: str) -> Listing:
     asked, most = req.query.number("limit", 0) or 0, keystone.config.list_limit
     limit = min(asked or most, most or asked)
     return Listing(tuple(filters), limit, req.query.get("marker") or "")
+
+
+def within_scope(req: Request[Any], wanted: Listing) -> Listing:
+    """Return `wanted`, of the caller's domain only if the token is for one."""
+    if not req.ctx.domain_id:
+        return wanted
+    mine = Filter("domain_id", "equals", req.ctx.domain_id)
+    return Listing((*wanted.filters, mine), wanted.limit, wanted.marker)
 
 
 def _when(name: str, text: str) -> Filter:

@@ -92,12 +92,12 @@ async def check_password(keystone: Keystone, user: User, password: str) -> bool:
     return found is not None and await source.check_password(found, password)
 
 
-async def group(keystone: Keystone, group_id: str) -> Group | None:
-    """Return a group as it is now, with its members. Raises: Unavailable."""
+async def group(keystone: Keystone, group_id: str, *, members: bool = False) -> Group | None:
+    """Return a group as it is now; `members`: bring those too. Raises: Unavailable."""
     mapping, source = await _mapping(keystone, group_id)
     if mapping is not None and source is not None and mapping.entity_type == "group":
         found = await source.group(mapping.local_id)
-        users = await source.members_of(found) if found else []
+        users = await source.members_of(found) if found and members else None
         await _change(keystone, mapping.domain_id, _keep_group, mapping, found, users)
     return await keystone.db.read(stores.groups.get, group_id)
 
@@ -198,7 +198,6 @@ async def _look(keystone: Keystone, user_id: str) -> None:
     if found is not None:
         await _bring_user(keystone, source, mapping.domain_id, found)
     else:
-        _note(keystone, user_id)
         await _change(keystone, mapping.domain_id, directory.drop_user, user_id)
 
 
@@ -206,8 +205,8 @@ async def _bring_user(
     keystone: Keystone, source: IdentityBackend, domain_id: str, found: DirectoryUser
 ) -> None:
     groups = await source.groups_of(found)
-    _note(keystone, _public_id(domain_id)(found))
     await _change(keystone, domain_id, _keep_user, domain_id, found, groups)
+    _note(keystone, _public_id(domain_id)(found))
 
 
 def _note(keystone: Keystone, user_id: str) -> None:
@@ -225,10 +224,12 @@ def _keep_user(tx: Tx, domain_id: str, found: DirectoryUser, groups: list[Direct
 
 
 def _keep_group(
-    tx: Tx, mapping: IdMapping, found: DirectoryGroup | None, users: list[DirectoryUser]
+    tx: Tx, mapping: IdMapping, found: DirectoryGroup | None, users: list[DirectoryUser] | None
 ) -> bool:
     if found is None:
         return directory.drop_group(tx, mapping.public_id)
+    if users is None:
+        return directory.keep_groups(tx, mapping.domain_id, [found])
     ids = [_public_id(mapping.domain_id)(u) for u in users]
     changed = directory.keep_users(tx, mapping.domain_id, users)
     changed |= directory.keep_groups(tx, mapping.domain_id, [found])

@@ -75,7 +75,7 @@ async def _refresh(keystone: Keystone, wanted: Wanted) -> None:
         return
     groups = await keystone.db.read(stores.assignments.all, C.actor_kind == "group")
     for group_id in sorted({a.actor_id for a in groups}):
-        await identity.group(keystone, group_id)
+        await identity.group(keystone, group_id, members=True)
 
 
 async def subtree(keystone: Keystone, project_id: str) -> tuple[str, ...]:
