@@ -21,7 +21,7 @@ from aerostat.services.glance.model.image import FAILED_IMPORT, IMPORTING_TO, Im
 from aerostat.services.glance.runtime import Glance
 
 log = Logger("glance.leases")
-FOR_EVER = float("inf")
+FOR_EVER = 1e15
 
 
 @asynccontextmanager
