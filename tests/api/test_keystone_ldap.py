@@ -367,3 +367,15 @@ async def test_back_to_the_own_database(cloud: Cloud, slapd: Slapd) -> None:
     assert (await cloud.call("PATCH", f"/domains/{domain}", json=body)).status_code == 200
     assert (await log_in(cloud, domain, "Ada", "engine")).status_code == 401
     assert (await cloud.call("DELETE", f"/domains/{domain}")).status_code == 204
+
+
+async def test_names_change_hands_and_are_shared(cloud: Cloud, slapd: Slapd) -> None:
+    domain = await ldap_domain(cloud, slapd)
+    before = await users(cloud, domain)
+    slapd.change(f"uid=ada,ou=Users,{SUFFIX}", cn="Bob")
+    slapd.change(f"uid=bob,ou=Users,{SUFFIX}", cn="Ada")
+    after = await users(cloud, domain)
+    assert after["Ada"]["id"] == before["Bob"]["id"]
+    assert after["Bob"]["id"] == before["Ada"]["id"]
+    slapd.change(f"uid=bob,ou=Users,{SUFFIX}", cn="Bob")
+    assert len(await users(cloud, domain)) == 1  # A name is one user's.

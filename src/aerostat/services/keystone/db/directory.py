@@ -5,13 +5,14 @@ keeps them as the directory is. A row that the directory no longer has goes, whi
 granted to its id stays and counts again when the entry is back, as upstream.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import select
 
 from aerostat.kit.db.engine import Tx
 from aerostat.services.keystone.db import stores, tables
+from aerostat.services.keystone.db.store import Store
 from aerostat.services.keystone.model.actors import Group, Membership, User
 from aerostat.services.keystone.model.directories import (
     DirectoryGroup,
@@ -50,60 +51,72 @@ def domain_ids(tx: Tx) -> list[str]:
 
 
 def keep_users(
-    tx: Tx, domain_id: str, users: Iterable[DirectoryUser], *, complete: bool = False
+    tx: Tx, domain_id: str, users: Sequence[DirectoryUser], *, complete: bool = False
 ) -> bool:
     """Make the rows of these users as they are; `complete`: the domain has no others.
 
     Returns whether that changed anything.
     """
-    wanted: dict[str, User] = {}
-    for user in users:
-        public_id = _mapped(tx, domain_id, user.local_id, "user")
-        before = stores.users.get(tx, public_id)
+    ids = _mapped(tx, domain_id, [user.local_id for user in users], "user")
+    present = {row.id: row for row in stores.users.among(tx, ids)}
+    wanted = []
+    for public_id, user in zip(ids, users, strict=True):
+        before = present.get(public_id)
         options = before.options if before else {}
         last = before.last_active_at if before else None
-        project_id = user.default_project_id
-        fields = (user.enabled, project_id, "", None, options, user.extra, None, last)
-        wanted[public_id] = User(public_id, user.name, domain_id, *fields)
-    mine = U.domain_id == domain_id
-    changed = False
-    if complete:
-        for row in stores.users.all(tx, mine):
-            changed |= row.id not in wanted and drop_user(tx, row.id)
-    for row in _one_per_name(wanted.values()):
-        before = stores.users.get(tx, row.id)
-        if before == row:
-            continue
-        for other in stores.users.all(tx, mine, U.name == row.name, U.id != row.id):
-            drop_user(tx, other.id)
-        (stores.users.update if before else stores.users.insert)(tx, row)
-        changed = True
-    return changed
+        fields = (user.enabled, user.default_project_id, "", None, options, user.extra, None, last)
+        wanted.append(User(public_id, user.name, domain_id, *fields))
+    gone = complete and _drop_others(tx, stores.users, domain_id, set(ids), drop_user)
+    return _keep(tx, stores.users, present, wanted, drop_user) or gone
 
 
 def keep_groups(
-    tx: Tx, domain_id: str, groups: Iterable[DirectoryGroup], *, complete: bool = False
+    tx: Tx, domain_id: str, groups: Sequence[DirectoryGroup], *, complete: bool = False
 ) -> bool:
     """Make the rows of these groups as they are; `complete`: the domain has no others.
 
     Returns whether that changed anything.
     """
-    wanted: dict[str, Group] = {}
-    for group in groups:
-        public_id = _mapped(tx, domain_id, group.local_id, "group")
-        wanted[public_id] = Group(public_id, group.name, domain_id, group.description, {})
-    mine = G.domain_id == domain_id
-    changed = False
-    if complete:
-        for row in stores.groups.all(tx, mine):
-            changed |= row.id not in wanted and drop_group(tx, row.id)
-    for row in _one_per_name(wanted.values()):
-        before = stores.groups.get(tx, row.id)
-        if before == row:
+    ids = _mapped(tx, domain_id, [group.local_id for group in groups], "group")
+    present = {row.id: row for row in stores.groups.among(tx, ids)}
+    wanted = [
+        Group(public_id, group.name, domain_id, group.description, {})
+        for public_id, group in zip(ids, groups, strict=True)
+    ]
+    gone = complete and _drop_others(tx, stores.groups, domain_id, set(ids), drop_group)
+    return _keep(tx, stores.groups, present, wanted, drop_group) or gone
+
+
+def _drop_others(
+    tx: Tx, store: Store[Any], domain_id: str, ids: set[str], drop: Callable[[Tx, str], bool]
+) -> bool:
+    others = [r.id for r in store.all(tx, store.table.c.domain_id == domain_id) if r.id not in ids]
+    for other_id in others:
+        drop(tx, other_id)
+    return bool(others)
+
+
+def _keep(
+    tx: Tx,
+    store: Store[Any],
+    present: dict[str, Any],
+    wanted: list[Any],
+    drop: Callable[[Tx, str], bool],
+) -> bool:
+    """Write the rows that differ; whoever had the name before, no longer has it."""
+    c = store.table.c
+    chosen = _one_per_name(wanted)
+    losers = {row.id for row in wanted} - {row.id for row in chosen}
+    changed = any([drop(tx, row_id) for row_id in sorted(losers & present.keys())])
+    for row in chosen:
+        if present.get(row.id) == row:
             continue
-        for other in stores.groups.all(tx, mine, G.name == row.name, G.id != row.id):
-            drop_group(tx, other.id)
-        (stores.groups.update if before else stores.groups.insert)(tx, row)
+        for other in store.all(
+            tx, c.domain_id == row.domain_id, c.name == row.name, c.id != row.id
+        ):
+            drop(tx, other.id)
+            present.pop(other.id, None)
+        (store.update if row.id in present else store.insert)(tx, row)
         changed = True
     return changed
 
@@ -152,11 +165,14 @@ def drop_all(tx: Tx, domain_id: str) -> None:
         drop_group(tx, group[0])
 
 
-def _mapped(tx: Tx, domain_id: str, local_id: str, kind: EntityType) -> str:
-    mapping = id_mapping(domain_id, local_id, kind)
-    if stores.id_mappings.get(tx, mapping.public_id) is None:
-        stores.id_mappings.insert(tx, mapping)
-    return mapping.public_id
+def _mapped(tx: Tx, domain_id: str, local_ids: list[str], kind: EntityType) -> list[str]:
+    """Return the public ids of these entries, which are known from now on."""
+    mappings = [id_mapping(domain_id, local_id, kind) for local_id in local_ids]
+    ids = [mapping.public_id for mapping in mappings]
+    known = {row.public_id for row in stores.id_mappings.among(tx, ids)}
+    new = {m.public_id: m for m in mappings if m.public_id not in known}
+    stores.id_mappings.insert(tx, *new.values())
+    return ids
 
 
 def _one_per_name(rows: Iterable[Any]) -> list[Any]:
