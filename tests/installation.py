@@ -52,10 +52,4 @@ class Installation:
 
     def admin(self) -> Cloud:
         """Return the APIs as the administrator sees them."""
-        old = dict(os.environ)
-        os.environ.update(self.environment)
-        try:
-            return cloud_of(load(self.folder), "admin")
-        finally:
-            os.environ.clear()
-            os.environ.update(old)
+        return cloud_of(load(self.folder, self.environment), "admin")

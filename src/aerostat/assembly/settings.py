@@ -7,6 +7,7 @@ environment goes above it.
 import os
 import socket
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -180,15 +181,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"{scheme}://{self.public_host or self.listen}:{self.port(standard)}{path}"
 
 
-def load(state_dir: Path | None = None) -> Settings:
+def load(state_dir: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings. Raises: BadRequest, naming the setting that is wrong."""
-    root = state_dir or Path(os.environ.get("AEROSTAT_STATE_DIR", DEFAULT_STATE_DIR))
+    root = state_dir or Path(environment.get("AEROSTAT_STATE_DIR", DEFAULT_STATE_DIR))
     values: dict[str, Any] = {}
     file = root / "aerostat.toml"
     if file.exists():
         values.update(tomllib.loads(file.read_text()))
     for name in Settings.__struct_fields__:
-        if (given := os.environ.get(f"AEROSTAT_{name.upper()}")) is not None:
+        if (given := environment.get(f"AEROSTAT_{name.upper()}")) is not None:
             values[name] = given
     values["state_dir"] = str(root)
     try:

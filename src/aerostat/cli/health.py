@@ -57,7 +57,7 @@ def taken(settings: Settings) -> list[int]:
     """Return the ports of the cloud that something holds; while it is down, something else."""
     wanted = [port for _, port, _ in SERVICES] + [settings.gateway_port]
     if settings.metrics_port:
-        wanted += [settings.metrics_port, settings.metrics_port + 1]
+        wanted.append(settings.metrics_port)
     return [settings.port(p) for p in wanted if not _free(settings.listen, settings.port(p))]
 
 
