@@ -45,7 +45,7 @@ class Installation:
 
     def __init__(self, folder: Path, hosts: int, servers: list[Server], *, split: bool) -> None:
         self.state, self.hosts = folder / "state", hosts
-        self.offset = secrets.randbelow(20000) + 12000
+        self.offset = secrets.randbelow(8000) + 11000
         inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         self.environment = {
             **inherited,

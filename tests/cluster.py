@@ -15,6 +15,7 @@ from aerostat.assembly.engines import HaProxy, MariaDb, PostgreSql, RabbitMq, Se
 from aerostat.cli.cloud import ApiError, Cloud, Login, log_in, send
 
 PORTS = (5000, 9292, 8778, 8774, 9696)
+METRICS = (8790, 8791)
 CONTROL = "keystone,glance-api,placement-api,nova-api,neutron-server"
 ENGINES = "nova-conductor,nova-scheduler,nova-metadata"
 READY_S = 60.0
@@ -192,10 +193,10 @@ class Cluster:
 
 
 def _free_offset(copies: int) -> int:
-    """Return an offset at which nobody listens on any of our ports."""
+    """Return an offset at which nobody listens on any of our ports (see engines.free_port)."""
     while True:
-        offset = secrets.randbelow(25000) + 12000
-        ports = [offset + 100 * n + p for n in range(copies + 1) for p in PORTS]
+        offset = secrets.randbelow(8000) + 11000
+        ports = [offset + 100 * n + p for n in range(3 * copies + 1) for p in (*PORTS, *METRICS)]
         if all(_free(port) for port in ports):
             return offset
 

@@ -6,6 +6,7 @@ Each server runs as its package's user, keeps everything below its folder, and i
 """
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -17,15 +18,27 @@ from aerostat.kit.errors import DeadlineExceeded, Unsupported
 
 PACKAGES = ("postgresql-15", "mariadb-server", "rabbitmq-server", "haproxy", "slapd")
 READY_S = 60.0
+PORTS = range(30000, 32700)
+"""Source: ip_local_port_range begins at 32768."""
+
 PASSWORD = "aerostat"
 NAME = "aerostat"
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of loopback that nobody listens on.
+
+    It is below those that outgoing connections get: a server that is away for a moment must find
+    its port again, and nobody who knocks meanwhile may be connected to himself.
+    """
+    while True:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 class Server:
