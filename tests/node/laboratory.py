@@ -132,7 +132,7 @@ class Guest:
         ping = [*self.lab.at_network(), "ping", "-c1", "-W1", self.address]
         eventually(lambda: quiet(ping), timeout_s, lambda: f"{ping}\n{self.console()}")
 
-    def ssh(self, *words: str, timeout_s: float = 60) -> str:
+    def ssh(self, *words: str, timeout_s: float = 150) -> str:
         """Run a command in the guest, once it lets us in."""
         login = ["ssh", "-i", str(self.lab.key_file), *STRANGERS, *QUIET, f"cirros@{self.address}"]
         command = [*self.lab.at_network(), *login, *words]
