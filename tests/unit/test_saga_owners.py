@@ -85,6 +85,17 @@ class Workers:
         self.engines.append(made)
         return made, clock
 
+    async def pair(
+        self,
+    ) -> tuple[tuple[Engine[World], JumpingClock], tuple[Engine[World], JumpingClock], World]:
+        """Return two workers that run, and the first one's world, with its gate shut."""
+        one, two = self.engine(), self.engine()
+        first = World("one", self.notes)
+        first.gate.clear()
+        await one[0].resume(first)
+        await two[0].resume(World("two", self.notes))
+        return one, two, first
+
     async def start(self, engine: Engine[World], name: str, key: str = "k") -> str:
         ctx = system_context("req-test")
         return await self.db.write(lambda tx: engine.start(tx, saga, P(name), ctx, key))
@@ -117,11 +128,7 @@ async def test_who_records_a_saga_need_not_run_it(tmp_path: Path) -> None:
 async def test_all_sagas_of_a_key_go_to_one_worker(tmp_path: Path) -> None:
     workers = Workers(tmp_path)
     await workers.open()
-    (one, _), (two, _) = workers.engine(), workers.engine()
-    first = World("one", workers.notes)
-    first.gate.clear()
-    await one.resume(first)
-    await two.resume(World("two", workers.notes))
+    (one, _), (two, _), first = await workers.pair()
     ids = [await workers.start(one, "a")]
     await first.reached.wait()
     ids += [await workers.start(two, "b"), await workers.start(two, "other", "k2")]
@@ -166,11 +173,7 @@ async def test_a_dead_workers_saga_goes_on_elsewhere(tmp_path: Path, monkeypatch
     monkeypatch.setattr("aerostat.kit.saga.engine.BEAT_S", 0.02)
     workers = Workers(tmp_path)
     await workers.open()
-    (one, one_clock), (two, two_clock) = workers.engine(), workers.engine()
-    first = World("one", workers.notes)
-    first.gate.clear()
-    await one.resume(first)
-    await two.resume(World("two", workers.notes))
+    (one, one_clock), (_, two_clock), first = await workers.pair()
     id_ = await workers.start(one, "a")
     await first.reached.wait()
     assert one._tending is not None
@@ -190,11 +193,7 @@ async def test_a_stopping_worker_hands_over(tmp_path: Path, monkeypatch: Any) ->
     monkeypatch.setattr("aerostat.kit.saga.engine.BEAT_S", 0.02)
     workers = Workers(tmp_path)
     await workers.open()
-    (one, _), (two, _) = workers.engine(), workers.engine()
-    first = World("one", workers.notes)
-    first.gate.clear()
-    await one.resume(first)
-    await two.resume(World("two", workers.notes))
+    (one, _), _, first = await workers.pair()
     id_ = await workers.start(one, "a")
     await first.reached.wait()
     await one.close()
