@@ -5,6 +5,7 @@ lab-1 and lab-2 see one instances directory; lab-3 has its own.
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,11 @@ def is_only_on(lab: Laboratory, guest: Guest, host: str) -> None:
     assert "_resize" not in files(lab, host, guest)
 
 
+def greeted(guest: Guest, asking: str) -> bool:
+    """Ask for an ssh server's greeting; a guest answers pings some time before it has one."""
+    return "SSH-2" in guest.ssh(asking)
+
+
 def test_guests_of_two_hosts_reach_each_other(lab: Laboratory) -> None:
     here, there = lab.create("here", SHARED), lab.create("there", ALONE)
     for one in (here, there):
@@ -59,7 +65,8 @@ def test_guests_of_two_hosts_reach_each_other(lab: Laboratory) -> None:
     for one in (here, there):
         one.answers()
     for one, other in ((here, there), (there, here)):
-        assert "SSH-2" in one.ssh(f"nc -w 5 {other.address} 22 < /dev/null | head -n 1")
+        asking = f"nc -w 5 {other.address} 22 < /dev/null | head -n 1"
+        eventually(partial(greeted, one, asking), 120, other.console)
     for one in (here, there):
         one.delete()
 
