@@ -17,7 +17,7 @@ from aerostat.assembly.buses import connect, make_bus
 from aerostat.assembly.gateway import Gateway
 from aerostat.assembly.inspection import Probe
 from aerostat.assembly.roles import CONTROL, Roles
-from aerostat.assembly.services import MANIFESTS, NOVNC_PORT, Plane, World, build
+from aerostat.assembly.services import MANIFESTS, METADATA_PORT, NOVNC_PORT, Plane, World, build
 from aerostat.assembly.settings import Settings
 from aerostat.kit.clock import SystemClock
 from aerostat.kit.db.engine import Tx
@@ -29,6 +29,7 @@ from aerostat.kit.log import Logger
 from aerostat.services.glance.tasks.upkeep import Upkeep
 from aerostat.services.neutron.tasks.rescheduler import Rescheduler
 from aerostat.services.nova.tasks.leftovers import Leftovers
+from aerostat.services.nova.tasks.metadata import MetadataApi
 from aerostat.services.nova.tasks.novncproxy import NovncProxy
 from aerostat.services.nova.tasks.presence import Presence
 
@@ -91,6 +92,8 @@ class Control:
         if self._alone:
             mounts = {m.path: plane.apps[m.name] for m in MANIFESTS}
             apps.append((Gateway(mounts), s.own_port(s.gateway_port)))
+        if "nova-metadata" in self._roles and plane.nova.config.metadata_proxy_shared_secret:
+            apps.append((MetadataApi(plane.nova), s.own_port(METADATA_PORT)))
         tls = Tls(s.tls_cert, s.tls_key) if s.tls_cert else None
         for app, port in apps:
             server = HttpServer(app, s.listen, port, tls)

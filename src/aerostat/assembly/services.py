@@ -49,7 +49,7 @@ from aerostat.services.placement import provides as placement_provides
 from aerostat.services.placement import service as placement_service
 from aerostat.services.placement.runtime import PlacementService
 
-NOVNC_PORT = 6080
+METADATA_PORT, NOVNC_PORT = 8775, 6080
 
 MANIFESTS: tuple[Manifest, ...] = (
     keystone_service.manifest,

@@ -48,6 +48,12 @@ class NovaConfig(Struct, frozen=True):
     dhcp_domain: str = "novalocal"
     """The domain that metadata puts behind host names."""
 
+    metadata_proxy_shared_secret: str = ""
+    """What metadata proxies prove themselves with on port 8775; empty: nobody may ask there.
+
+    Source: [neutron] metadata_proxy_shared_secret.
+    """
+
     novncproxy_base_url: str = "http://127.0.0.1:6080/vnc_auto.html"
     """Where browsers reach the console proxy."""
 

@@ -139,4 +139,4 @@ class MetadataProvides:
 
     async def get(self, *, server_id: str, path: str, address: str) -> MetadataReply:
         """Answer `GET path` of a guest."""
-        return await metadata.answer(self._nova, server_id, path, address)
+        return await metadata.answer(self._nova, server_id, path)

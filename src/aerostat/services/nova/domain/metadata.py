@@ -10,10 +10,15 @@ from aerostat.services.nova.runtime import Nova
 ABSENT = MetadataReply(404, "text/plain; charset=UTF-8", b"Not Found")
 
 
-async def answer(nova: Nova, server_id: str, path: str, _address: str) -> MetadataReply:
-    """Return a file or a listing of either tree; 404 for what there is not."""
+async def answer(
+    nova: Nova, server_id: str, path: str, project_id: str | None = None
+) -> MetadataReply:
+    """Return a file or a listing of either tree; 404 for what there is not.
+
+    With `project_id`, servers of other projects are not there either.
+    """
     try:
-        server = await nova.db.read(rows.get, server_id)
+        server = await nova.db.read(rows.get, server_id, project_id)
     except NotFound:
         return ABSENT
     parts = [p for p in path.split("?", maxsplit=1)[0].split("/") if p]
