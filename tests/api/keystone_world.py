@@ -52,6 +52,7 @@ async def world(cloud: Cloud, role: str = "member", **place: str) -> dict[str, s
     trust = {"trust": {**parties, "impersonation": False}}
     trust = (await cloud.call("POST", "/OS-TRUST/trusts", token, trust)).json()["trust"]
     consumer = await cloud.make("consumer", "OS-OAUTH1/consumers")
+    federation = await _federation(cloud)
     return {
         "user_id": user["id"],
         "project_id": project["id"],
@@ -78,7 +79,25 @@ async def world(cloud: Cloud, role: str = "member", **place: str) -> dict[str, s
         "group": "identity",
         "option": "driver",
         "token": token,
+        **federation,
     }
+
+
+RULES = [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "name"}]}]
+SERVICE_PROVIDER = {"auth_url": "http://sp/v3", "sp_url": "http://sp/saml"}
+
+
+async def _federation(cloud: Cloud) -> dict[str, str]:
+    for path, body in (
+        ("mappings/rules", {"mapping": {"rules": RULES}}),
+        ("identity_providers/corp", {"identity_provider": {"enabled": True}}),
+        ("identity_providers/corp/protocols/saml2", {"protocol": {"mapping_id": "rules"}}),
+        ("service_providers/far", {"service_provider": SERVICE_PROVIDER}),
+    ):
+        reply = await cloud.call("PUT", f"/OS-FEDERATION/{path}", json=body)
+        assert reply.status_code == 201, reply.text
+    ids = {"idp_id": "corp", "protocol_id": "saml2"}
+    return {**ids, "mapping_id": "rules", "service_provider_id": "far"}
 
 
 def body_for(route: Route, ids: dict[str, str], number: int) -> Any:
@@ -127,6 +146,13 @@ def body_for(route: Route, ids: dict[str, str], number: int) -> Any:
         "LimitUpdate": {"limit": {"resource_limit": 2}},
         "RequestTokenPut": {"roles": [{"name": "member"}]},
         "SignedPost": {"credentials": {"access": "x"}},
+        "IdentityProviderCreate": {"identity_provider": {"enabled": True}},
+        "IdentityProviderUpdate": {"identity_provider": {"description": "x"}},
+        "ProtocolCreate": {"protocol": {"mapping_id": "rules"}},
+        "ProtocolUpdate": {"protocol": {"mapping_id": "rules"}},
+        "MappingPut": {"mapping": {"rules": RULES}},
+        "ServiceProviderCreate": {"service_provider": SERVICE_PROVIDER},
+        "ServiceProviderUpdate": {"service_provider": {"description": "x"}},
         "AuthPost": {"auth": {"identity": {"methods": []}}},
     }
     return None if route.body is None else bodies[route.body.__name__]

@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from aerostat.services.keystone.federation_config import FederationTable, SamlIdp
+
 
 class KeystoneConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of the identity service. Every default runs a whole cloud."""
@@ -29,7 +31,10 @@ class KeystoneConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     receipt_expiration: int = 300
     """Seconds in which the remaining methods must follow. Source: [receipt] expiration."""
 
-    methods: tuple[str, ...] = ("password", "token", "application_credential", "totp", "oauth1")
+    methods: tuple[str, ...] = (
+        *("password", "token", "application_credential", "totp", "oauth1"),
+        *("mapped", "saml2", "openid"),
+    )
     """The ways to authenticate that are open. Source: [auth] methods."""
 
     password_hash_rounds: int = 12
@@ -118,3 +123,18 @@ class KeystoneConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     notification_opt_out: tuple[str, ...] = ()
     """Events that are not sent, such as identity.authenticate.success. Upstream hides logins."""
+
+    federation: FederationTable = {}
+    """The tables [keystone.federation.<idp>.<protocol>]: how this cloud speaks to a provider."""
+
+    saml: SamlIdp = SamlIdp()
+    """The table [keystone.saml]: this cloud as an identity provider for others."""
+
+    trusted_dashboard: tuple[str, ...] = ()
+    """URLs that a web login may hand its token to. [federation] trusted_dashboard."""
+
+    default_authorization_ttl: int = 0
+    """Minutes that groups of federated users last; 0: for their tokens only. [federation]."""
+
+    attribute_mapping_default_schema_version: Literal["1.0", "2.0", "3.0"] = "1.0"
+    """The schema of mappings that do not name one. [federation]."""

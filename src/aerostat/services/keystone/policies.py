@@ -240,6 +240,27 @@ AUTHORIZE_REQUEST_TOKEN = _identity("authorize_request_token", ADMIN)
 EC2_TOKENS = _identity("ec2tokens_validate", "rule:service_or_admin")
 S3_TOKENS = _identity("s3tokens_validate", "rule:service_or_admin")
 
+(
+    LIST_IDENTITY_PROVIDERS,
+    GET_IDENTITY_PROVIDER,
+    CREATE_IDENTITY_PROVIDER,
+    UPDATE_IDENTITY_PROVIDER,
+    DELETE_IDENTITY_PROVIDER,
+) = _crud("identity_provider", "identity_providers")
+LIST_PROTOCOLS, GET_PROTOCOL, CREATE_PROTOCOL, UPDATE_PROTOCOL, DELETE_PROTOCOL = _crud(
+    "protocol", "protocols"
+)
+LIST_MAPPINGS, GET_MAPPING, CREATE_MAPPING, UPDATE_MAPPING, DELETE_MAPPING = _crud(
+    "mapping", "mappings"
+)
+(
+    LIST_SERVICE_PROVIDERS,
+    GET_SERVICE_PROVIDER,
+    CREATE_SERVICE_PROVIDER,
+    UPDATE_SERVICE_PROVIDER,
+    DELETE_SERVICE_PROVIDER,
+) = _crud("service_provider", "service_providers")
+
 _CREDENTIAL = "user_id:%(target.credential.user_id)s"
 LIST_CREDENTIALS = _identity("list_credentials", f"{READ} or {_CREDENTIAL}")
 GET_CREDENTIAL = _identity("get_credential", f"{READ} or {_CREDENTIAL}")

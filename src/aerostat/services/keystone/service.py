@@ -21,13 +21,16 @@ from aerostat.services.keystone.api import (
     endpoint_policy,
     grants,
     groups,
+    identity_providers,
     limits,
+    mappings,
     oauth1,
     oauth2,
     pki,
     projects,
     role_assignments,
     roles,
+    service_providers,
     trusts,
     users,
 )
@@ -55,6 +58,9 @@ NOUNS = (
     oauth1,
     oauth2,
     ec2tokens,
+    identity_providers,
+    mappings,
+    service_providers,
 )
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from aerostat.kit.clock import iso
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import catalog
+from aerostat.services.keystone.domain import catalog, federation
 from aerostat.services.keystone.domain.tokens import Resolved
 from aerostat.services.keystone.model import tokens
 from aerostat.services.keystone.model.actors import Project
@@ -19,6 +19,11 @@ _encode = msgspec.json.Encoder().encode
 async def token_body(keystone: Keystone, found: Resolved, *, with_catalog: bool) -> bytes:
     """Return the encoded document of a token."""
     shown = _token(found)
+    clouds = await keystone.remember(federation.enabled_service_providers)
+    if clouds:
+        shown["service_providers"] = [
+            {"auth_url": c.auth_url, "id": c.id, "sp_url": c.sp_url} for c in clouds
+        ]
     if with_catalog and found.token.scope != tokens.UNSCOPED:
         shown["catalog"] = msgspec.Raw(await catalog_body(keystone, found))
     return _encode({"token": shown})

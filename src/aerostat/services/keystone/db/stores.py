@@ -22,6 +22,17 @@ from aerostat.services.keystone.model.catalog import (
     ServiceEndpoint,
 )
 from aerostat.services.keystone.model.directories import IdMapping
+from aerostat.services.keystone.model.federation import (
+    ExpiringMembership,
+    FederatedUser,
+    FederationProtocol,
+    IdentityProvider,
+    Mapping,
+    PendingLogin,
+    RemoteId,
+    SeenAssertion,
+    ServiceProvider,
+)
 from aerostat.services.keystone.model.limits import Limit, RegisteredLimit
 from aerostat.services.keystone.model.revocations import Revocation
 from aerostat.services.keystone.model.roles import Assignment, Implication, Role
@@ -71,4 +82,17 @@ registered_limits = Store(tables.registered_limits, RegisteredLimit)
 limits = Store(tables.limits, Limit)
 domain_options = Store(tables.domain_options, DomainOption, ("domain_id", "option_group", "option"))
 id_mappings = Store(tables.id_mappings, IdMapping, ("public_id",))
+identity_providers = Store(tables.identity_providers, IdentityProvider)
+remote_ids = Store(tables.remote_ids, RemoteId, ("remote_id",))
+federation_protocols = Store(tables.federation_protocols, FederationProtocol, ("idp_id", "id"))
+mappings = Store(tables.mappings, Mapping)
+service_providers = Store(tables.service_providers, ServiceProvider)
+federated_users = Store(
+    tables.federated_users, FederatedUser, ("idp_id", "protocol_id", "unique_id")
+)
+expiring_memberships = Store(
+    tables.expiring_memberships, ExpiringMembership, ("user_id", "group_id", "idp_id")
+)
+federation_requests = Store(tables.federation_requests, PendingLogin)
+federation_seen = Store(tables.federation_seen, SeenAssertion)
 revocations = Store(tables.revocations, Revocation, ("kind", "key"))

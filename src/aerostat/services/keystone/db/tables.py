@@ -323,6 +323,78 @@ id_mappings = Table(
     _id("local_id", 255),
     _id("entity_type", 16),
 )
+identity_providers = Table(
+    "keystone_identity_providers",
+    metadata,
+    _id(primary_key=True),
+    _id("domain_id", index=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("description", Text),
+    Column("authorization_ttl", Integer),
+)
+remote_ids = Table(
+    "keystone_remote_ids",
+    metadata,
+    _id("remote_id", 255, primary_key=True),
+    _id("idp_id", index=True),
+)
+federation_protocols = Table(
+    "keystone_federation_protocols",
+    metadata,
+    _id("idp_id", primary_key=True),
+    _id(primary_key=True),
+    _id("mapping_id"),
+    Column("remote_id_attribute", String(255)),
+)
+mappings = Table(
+    "keystone_mappings",
+    metadata,
+    _id(primary_key=True),
+    _json("rules"),
+    _id("schema_version", 8),
+)
+service_providers = Table(
+    "keystone_service_providers",
+    metadata,
+    _id(primary_key=True),
+    Column("auth_url", Text, nullable=False),
+    Column("sp_url", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("description", Text),
+    Column("relay_state_prefix", String(255), nullable=False),
+)
+federated_users = Table(
+    "keystone_federated_users",
+    metadata,
+    _id("idp_id", primary_key=True),
+    _id("protocol_id", primary_key=True),
+    _id("unique_id", 255, primary_key=True),
+    _id("user_id", index=True),
+    Column("display_name", String(255), nullable=False),
+)
+expiring_memberships = Table(
+    "keystone_expiring_memberships",
+    metadata,
+    _id("user_id", primary_key=True),
+    _id("group_id", primary_key=True, index=True),
+    _id("idp_id", primary_key=True, index=True),
+    Column("last_verified", Double, nullable=False),
+)
+federation_requests = Table(
+    "keystone_federation_requests",
+    metadata,
+    _id(primary_key=True),
+    _id("idp_id"),
+    _id("protocol_id"),
+    _json("data"),
+    Column("expires_at", Double, nullable=False, index=True),
+)
+federation_seen = Table(
+    "keystone_federation_seen",
+    metadata,
+    _id(primary_key=True),
+    Column("expires_at", Double, nullable=False, index=True),
+)
 revocations = Table(
     "keystone_revocations",
     metadata,

@@ -60,4 +60,6 @@ def purge(tx: Tx, group_id: str) -> None:
     """Delete a group with everything that hangs on it."""
     assignments.forget_actor(tx, "group", group_id)
     stores.memberships.delete(tx, tables.memberships.c.group_id == group_id)
+    expiring = tables.expiring_memberships.c
+    stores.expiring_memberships.delete(tx, expiring.group_id == group_id)
     stores.groups.delete(tx, C.id == group_id)

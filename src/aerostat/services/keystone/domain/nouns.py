@@ -61,6 +61,9 @@ trusts = Noun("trust", stores.trusts)
 consumers = Noun("consumer", stores.consumers)
 registered_limits = Noun("registered limit", stores.registered_limits)
 limits = Noun("limit", stores.limits)
+identity_providers = Noun("identity provider", stores.identity_providers)
+mappings = Noun("mapping", stores.mappings)
+service_providers = Noun("service provider", stores.service_providers)
 
 
 async def find(keystone: Keystone, noun: Noun[R], item_id: str) -> R:

@@ -10,7 +10,7 @@ from sqlalchemy import update as sql_update
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Forbidden, NotFound
 from aerostat.services.keystone.db import assignments, stores, tables
-from aerostat.services.keystone.domain import groups, nouns, options, revocation, users
+from aerostat.services.keystone.domain import federation, groups, nouns, options, revocation, users
 from aerostat.services.keystone.model.actors import NO_DOMAIN, Project
 from aerostat.services.keystone.model.revocations import DOMAIN, PROJECT
 from aerostat.services.keystone.runtime import Keystone
@@ -218,6 +218,8 @@ def _purge_domain(keystone: Keystone, tx: Tx, domain_id: str) -> None:
         stores.roles.delete(tx, tables.roles.c.id == role.id)
     tx.run(sql_delete(tables.domain_options).where(tables.domain_options.c.domain_id == domain_id))
     tx.run(sql_delete(tables.limits).where(tables.limits.c.domain_id == domain_id))
+    for idp in stores.identity_providers.all(tx, federation.IDP.domain_id == domain_id):
+        federation.forget_provider(keystone, tx, idp.id)
     _purge(keystone, tx, domain_id)
     revocation.record(keystone, tx, DOMAIN, domain_id)
 

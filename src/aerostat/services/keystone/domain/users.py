@@ -141,6 +141,8 @@ def purge(keystone: Keystone, tx: Tx, user_id: str) -> None:
         tables.passwords,
         tables.failures,
         tables.access_tokens,
+        tables.federated_users,
+        tables.expiring_memberships,
     ):
         tx.run(sql_delete(table).where(table.c.user_id == user_id))
     trusts = tables.trusts
