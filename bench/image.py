@@ -1,10 +1,11 @@
 """Image data through glance over a socket: rates and the server's memory.
 
-One upload, one download, then many downloads of one image at once. Memory is the greatest that
+One upload, one download, then many downloads of this one image and many uploads at once (each of
+`--each-mib`). Memory is the greatest that
 the server's process had in each part (VmHWM), beside what it had before. "limit" is what this
 machine does without glance: writing a file with fsync while MD5 and SHA-512 are taken.
 
-usage: ./aerostat bench image [--gib=N] [--readers=N]
+usage: ./aerostat bench image [--gib=N] [--many=N] [--each-mib=N]
 """
 
 import argparse
@@ -14,7 +15,9 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -33,22 +36,26 @@ from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.service import manifest
 
 GIB, PIECE = 1 << 30, 1 << 20
-ID = "5f0e7f5c-7f2f-4b71-9d4c-000000000001"
+ID = "5f0e7f5c-7f2f-4b71-9d4c-{:012d}"
+TEMP = "/var/tmp"
+"""Where the images lie: on a disk."""
 
 
 async def _authenticate(_token: str, *, late: bool = False) -> Context:
     return Context("", user_id="u", project_id="p", roles=("admin", "member", "reader"))
 
 
-async def serve(folder: Path) -> None:
+async def serve(folder: Path, many: int) -> None:
     """Serve until the parent closes our standard input; the port is the first line of output."""
     db = SqliteDatabase(folder / "db")
     await upgrade(db, "glance", manifest.migrations)
     config = GlanceConfig()
     stores = open_stores(config, folder, SystemClock())
     glance = runtime.build(db, folder, stores, config)
-    image = Image(id=ID, owner="p", disk_format="raw", container_format="bare")
-    await images.create(glance, image)
+    for number in range(many + 1):
+        image_id = ID.format(number)
+        image = Image(id=image_id, owner="p", disk_format="raw", container_format="bare")
+        await images.create(glance, image)
     server = HttpServer(
         Api(manifest.api, glance, Policy(manifest.rules), _authenticate), "127.0.0.1", 0
     )
@@ -59,10 +66,10 @@ async def serve(folder: Path) -> None:
     await db.close()
 
 
-async def upload(port: int, size: int) -> None:
-    """Send `size` bytes."""
+async def upload(port: int, size: int, number: int = 0) -> None:
+    """Send `size` bytes, the data of image `number`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"PUT /v2/images/{ID}/file HTTP/1.1\r\nhost: x\r\nx-auth-token: t\r\n"
+    head = f"PUT /v2/images/{ID.format(number)}/file HTTP/1.1\r\nhost: x\r\nx-auth-token: t\r\n"
     head += f"content-type: application/octet-stream\r\ncontent-length: {size}\r\n\r\n"
     writer.write(head.encode())
     piece = os.urandom(PIECE)
@@ -75,13 +82,12 @@ async def upload(port: int, size: int) -> None:
 
 
 async def download(port: int, size: int) -> None:
-    """Receive `size` bytes."""
+    """Receive the first `size` bytes of image 0."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(
-        f"GET /v2/images/{ID}/file HTTP/1.1\r\nhost: x\r\nx-auth-token: t\r\n\r\n".encode()
-    )
+    head = f"GET /v2/images/{ID.format(0)}/file HTTP/1.1\r\nhost: x\r\nx-auth-token: t\r\n"
+    writer.write(f"{head}range: bytes=0-{size - 1}\r\n\r\n".encode())
     status = await reader.readuntil(b"\r\n\r\n")
-    assert b" 200 " in status, status
+    assert b" 206 " in status, status
     left = size
     while left:
         piece = await reader.read(PIECE)
@@ -122,14 +128,15 @@ def peak_mib(pid: int) -> int:
     return found >> 10
 
 
-async def main(gib: float, readers: int) -> None:
+async def main(gib: float, many: int, each: int) -> None:
     """Measure and print."""
     size = int(gib * GIB) // PIECE * PIECE
-    with tempfile.TemporaryDirectory() as name:
-        seconds = limit(Path(name), size)
+    with tempfile.TemporaryDirectory(dir=TEMP) as name:
+        seconds = limit(Path(name), min(size, GIB))
+        seconds *= size / min(size, GIB)
         print(f"limit (write, MD5, SHA-512)  {size / seconds / PIECE:8.0f} MiB/s")
         child = await asyncio.create_subprocess_exec(
-            sys.executable, __file__, f"--serve={name}",
+            sys.executable, __file__, f"--serve={name}", f"--many={many}",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert child.stdout is not None and child.stdin is not None
@@ -138,7 +145,8 @@ async def main(gib: float, readers: int) -> None:
         for what, work, total in (
             ("upload", upload(port, size), size),
             ("download", download(port, size), size),
-            (f"{readers} downloads", _many(port, size, readers), size * readers),
+            (f"{many} downloads", _many(many, lambda _: download(port, each)), each * many),
+            (f"{many} uploads", _many(many, lambda n: upload(port, each, n)), each * many),
         ):
             started = time.perf_counter()
             await work
@@ -149,15 +157,19 @@ async def main(gib: float, readers: int) -> None:
         await child.wait()
 
 
-async def _many(port: int, size: int, readers: int) -> None:
-    await asyncio.gather(*(download(port, size) for _ in range(readers)))
+async def _many(many: int, work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*(work(number + 1) for number in range(many)))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gib", type=float, default=2.0)
-    parser.add_argument("--readers", type=int, default=100)
+    parser.add_argument("--many", type=int, default=100)
+    parser.add_argument("--each-mib", type=int, default=64)
     parser.add_argument("--serve", type=Path)
     asked = parser.parse_args()
-    work = serve(asked.serve) if asked.serve else main(asked.gib, asked.readers)
+    each_bytes = asked.each_mib * PIECE
+    work = (
+        serve(asked.serve, asked.many) if asked.serve else main(asked.gib, asked.many, each_bytes)
+    )
     uvloop.run(work) if asked.serve else asyncio.run(work)

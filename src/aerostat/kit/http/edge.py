@@ -15,6 +15,7 @@ import msgspec
 
 from aerostat.kit.context import Context
 from aerostat.kit.errors import BadRequest, Fault, NotFound, TooLarge, Unauthorized
+from aerostat.kit.files import FileSpan
 from aerostat.kit.http import schema
 from aerostat.kit.http.access import permitted
 from aerostat.kit.http.errors import Envelope, MethodNotAllowed, UnsupportedMediaType, status_of
@@ -249,7 +250,7 @@ class Api(Generic[S]):
         start = {"type": "http.response.start", "status": reply.status, "headers": headers}
         if reply.stream is not None and call.method != "HEAD":
             headers.append((b"content-type", reply.content_type.encode()))
-            await _send_stream(start, reply.stream, send)
+            await _send_stream(start, reply.stream, send, call.scope.get("extensions", {}))
             return
         await send(start)
         await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else raw})
@@ -368,7 +369,18 @@ def _version_headers(versions: Versions, version: Version) -> list[tuple[bytes, 
     return headers
 
 
-async def _send_stream(start: dict[str, Any], stream: AsyncIterator[bytes], send: Send) -> None:
+ZERO_COPY = "http.response.zerocopysend"
+
+
+async def _send_stream(
+    start: dict[str, Any], stream: AsyncIterator[bytes], send: Send, extensions: Mapping[str, Any]
+) -> None:
+    if isinstance(stream, FileSpan) and ZERO_COPY in extensions:
+        with stream.path.open("rb") as file:
+            await send(start)
+            span = {"file": file, "offset": stream.start, "count": stream.length}
+            await send({"type": ZERO_COPY, **span})
+        return
     await send(start)
     async for chunk in stream:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})

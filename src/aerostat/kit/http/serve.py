@@ -7,6 +7,8 @@ from typing import Any
 
 import uvicorn
 
+from aerostat.kit.http.zerocopy import ZeroCopy
+
 
 @dataclass(frozen=True)
 class Tls:
@@ -20,8 +22,9 @@ class HttpServer:
     """One application on one address; `start` returns once it accepts connections."""
 
     def __init__(self, app: Any, host: str, port: int, tls: Tls | None = None) -> None:
+        self._app = ZeroCopy(app)
         config = uvicorn.Config(
-            app,
+            self._app,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -62,6 +65,7 @@ class HttpServer:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+        self._app.close()
 
 
 class _Quiet(uvicorn.Server):

@@ -14,14 +14,15 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from aerostat.kit.errors import NotFound, TooLarge, Unavailable
+from aerostat.kit.files import FileSpan
 
 T = TypeVar("T")
 
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 18
 """Data is written and hashed in pieces of about this size."""
 
-READ_BYTES = 1 << 18
-"""A reader has two pieces of this size in memory, and there may be hundreds of readers."""
+READ_BYTES = 1 << 17
+"""A reader who cannot be served by sendfile has up to four pieces of this size in memory."""
 
 PART = ".part"
 
@@ -137,7 +138,7 @@ class FileStore:
         path = self.path(name)
         if not path.exists():
             raise NotFound("Image data is not there.")
-        return self._read(path, start, length)
+        return FileSpan(path, start, length, self._read(path, start, length))
 
     async def _read(self, path: Path, start: int, length: int) -> AsyncIterator[bytes]:
         end, loop = start + length, asyncio.get_running_loop()
