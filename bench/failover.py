@@ -1,10 +1,11 @@
 """How long the cloud is away when a part of it is killed, behind HAProxy with two copies of each.
 
-For each part: two probes run all the time, one that lists servers and one that makes a server and
-waits for ACTIVE; the part gets kill -9 (RabbitMQ and the database are started again at once: there
-is one of each here) or a polite restart, and the longest time without a success is the row.
+For each part three probes run all the time: one lists servers, one asks for a server, one makes a
+server and waits for ACTIVE. The part gets kill -9 or a polite stop, and the longest time without a
+success is the row. With `--spare` the database and RabbitMQ have copies too (assembly/copies.py),
+and are not started again while the time is taken; without, they are started again at once.
 
-usage: ./aerostat bench failover [--kind=postgresql|mariadb]
+usage: ./aerostat bench failover [--kind=postgresql|mariadb] [--spare]
 """
 
 import argparse
@@ -23,9 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.cluster import Cluster
 from tests.comers import Comers
 
+from aerostat.assembly.copies import PostgresPair, RabbitCluster
 from aerostat.cli.cloud import ApiError, Cloud
 
-CALM_S, AFTER_S = 2.0, 12.0
+CALM_S, AFTER_S = 2.0, 10.0
 
 
 class Prober(threading.Thread):
@@ -64,71 +66,149 @@ def make_one(cloud: Cloud, body: Any) -> None:
     assert status == "ACTIVE", status
 
 
-def killed(cluster: Cluster, name: str) -> None:
-    cluster.kill(name)
+def ask_for_one(cloud: Cloud, body: Any) -> None:
+    """Have a server promised, and take that back."""
+    made = cloud.post("compute", "/servers", {"server": {"name": "asked", **body}})["server"]["id"]
+    cloud.delete("compute", f"/servers/{made}")
 
 
-def restarted(cluster: Cluster, name: str) -> None:
-    cluster.stop(name)
+Strike = Callable[[Cluster], None]
+
+
+def kill(name: str) -> tuple[Strike, Strike]:
+    """Return how a process dies at once, and how it comes back."""
+    return lambda c: c.kill(name), lambda c: c.spawn(name)
+
+
+def stop(name: str) -> tuple[Strike, Strike]:
+    """Return how a process ends in good order, and how it comes back."""
+    return lambda c: c.stop(name), lambda c: c.spawn(name)
+
+
+def again(name: str) -> tuple[Strike, Strike]:
+    """Return how the only server of a kind dies and is started at once."""
+
+    def strike(cluster: Cluster) -> None:
+        server = getattr(cluster, name)
+        server.kill()
+        server.start()
+
+    return strike, lambda _: None
+
+
+def rabbit_node(choose: Callable[[dict[str, int]], str]) -> tuple[Strike, Strike]:
+    """Return how one node of RabbitMQ dies, chosen by the queues that each leads."""
+    chosen: list[Any] = []
+
+    def strike(cluster: Cluster) -> None:
+        name = choose(cluster.rabbit.leaders())
+        chosen[:] = [node for node in cluster.rabbit.nodes if node.name == name]
+        chosen[0].kill()
+
+    return strike, lambda _: chosen[0].start()
+
+
+def database_node(cluster: Cluster) -> None:
+    """The database in use dies; PostgreSQL's standby is promoted, as an operator's tool does."""
+    cluster.database.nodes[0].kill()
+    if isinstance(cluster.database, PostgresPair):
+        cluster.database.promote()
+
+
+def database_back(cluster: Cluster) -> None:
+    """Galera's node comes back; a PostgreSQL that was the primary would have to be made anew."""
+    if not isinstance(cluster.database, PostgresPair):
+        cluster.database.nodes[0].start()
+
+
+def controller(cluster: Cluster) -> None:
+    """A machine with a copy of everything but the database in use dies."""
+    cluster.kill("api-0")
+    cluster.kill("engine-0")
+    cluster.rabbit.nodes[0].kill()
+
+
+def controller_back(cluster: Cluster) -> None:
+    cluster.rabbit.nodes[0].start()
+    cluster.spawn("api-0")
+    cluster.spawn("engine-0")
+
+
+PROCESSES: list[tuple[str, tuple[Strike, Strike]]] = [
+    ("nothing", (lambda _: None, lambda _: None)),
+    ("API copy, stopped", stop("api-0")),
+    ("API copy, kill -9", kill("api-1")),
+    ("conductor and scheduler, stopped", stop("engine-0")),
+    ("conductor and scheduler, kill -9", kill("engine-1")),
+]
+SINGLE = [
+    ("RabbitMQ (one), kill -9 and start", again("rabbit")),
+    ("database (one), kill -9 and start", again("database")),
+]
+SPARE: list[tuple[str, tuple[Strike, Strike]]] = [
+    ("RabbitMQ node with most leaders", rabbit_node(lambda n: max(n, key=n.__getitem__))),
+    ("RabbitMQ node with fewest leaders", rabbit_node(lambda n: min(n, key=n.__getitem__))),
+    ("controller: API, conductor, RabbitMQ", (controller, controller_back)),
+    ("database node in use", (database_node, database_back)),
+]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", default="postgresql", choices=["postgresql", "mariadb"])
+    parser.add_argument("--spare", action="store_true")
+    parser.add_argument("--only", default="", help="rows whose titles have this in them")
+    parser.add_argument("--keep", action="store_true", help="keep the logs")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="aerostat-failover-"))
     folder.chmod(0o755)
-    cluster = Cluster(folder / "c", options.kind)
+    cluster = Cluster(folder / "c", options.kind, spare=options.spare)
+    rows = [*PROCESSES, *(SPARE if options.spare else SINGLE)]
     try:
         cluster.start()
         comers = Comers(cluster.admin())
-        print(f"{'what':<34} {'list servers':>14} {'server ACTIVE':>14} {'failed calls':>13}")
-        for title, act, name in (
-            ("nothing", None, ""),
-            ("API copy, stopped politely", restarted, "api-0"),
-            ("API copy, kill -9", killed, "api-1"),
-            ("conductor and scheduler, stopped", restarted, "engine-0"),
-            ("conductor and scheduler, kill -9", killed, "engine-1"),
-            ("RabbitMQ (one), kill -9 and start", "rabbit", ""),
-            (f"{options.kind} (one), kill -9 and start", "database", ""),
-        ):
-            print(row(cluster, comers, title, act, name), flush=True)
+        print(f"{'what':<38} {'list':>9} {'promised':>9} {'ACTIVE':>9} {'failed calls':>13}")
+        for title, (strike, back) in rows:
+            if options.only in title:
+                print(row(cluster, comers, title, strike), flush=True)
+                back(cluster)
+                cluster.wait(cluster.answers)
+                time.sleep(CALM_S)
     finally:
         cluster.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        if options.keep:
+            print(f"logs: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-def row(cluster: Cluster, comers: Comers, title: str, act: Any, name: str) -> str:
+def row(cluster: Cluster, comers: Comers, title: str, strike: Strike) -> str:
     """Do one thing to the cluster and return the line about it."""
-    cloud = Cloud(comers.admin.login)
-    listing = Prober(lambda: cloud.list("compute", "servers", "/servers"), 0.01)
-    making = Prober(lambda: make_one(Cloud(comers.admin.login), comers.body), 0.01)
-    for prober in (listing, making):
+    login, body = comers.admin.login, comers.body
+    listing, asking, making = Cloud(login), Cloud(login), Cloud(login)
+    probers = [
+        Prober(lambda: listing.list("compute", "servers", "/servers"), 0.01),
+        Prober(lambda: ask_for_one(asking, body), 0.05),
+        Prober(lambda: make_one(making, body), 0.01),
+    ]
+    for prober in probers:
         prober.start()
+    if not isinstance(cluster.rabbit, RabbitCluster):
+        cluster.rabbit.sync()
     time.sleep(CALM_S)
     since = time.monotonic()
-    if act == "rabbit":
-        cluster.rabbit.sync()
-        since = time.monotonic()
-        cluster.rabbit.kill()
-        cluster.rabbit.start()
-    elif act == "database":
-        cluster.database.kill()
-        cluster.database.start()
-    elif act is not None:
-        act(cluster, name)
+    strike(cluster)
     time.sleep(AFTER_S)
-    gaps = [prober.gap_s(since) for prober in (listing, making)]
-    for prober in (listing, making):
+    gaps = [prober.gap_s(since) for prober in probers]
+    for prober in probers:
         prober.over = True
         prober.join(60)
-    if act in (killed, restarted):
-        cluster.spawn(name)
-        cluster.wait(cluster.answers)
-        time.sleep(CALM_S)
-    failed = len(listing.failures) + len(making.failures)
-    return f"{title:<34} {gaps[0]:>12.2f} s {gaps[1]:>12.2f} s {failed:>13}"
+    failures = [why for prober in probers for why in prober.failures]
+    for why in sorted(set(failures)):
+        print(f"  failed: {why}", file=sys.stderr)
+    figures = "".join(f" {gap:>7.2f} s" for gap in gaps)
+    return f"{title:<38}{figures} {len(failures):>13}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aerostat.assembly.engines import HaProxy, MariaDb, PostgreSql, RabbitMq, Server
+from aerostat.assembly.copies import GaleraCluster, PostgresPair, RabbitCluster
+from aerostat.assembly.engines import HaProxy, MariaDb, PostgreSql, RabbitMq
 from aerostat.cli.cloud import ApiError, Cloud, Login, log_in, send
 
 PORTS = (5000, 9292, 8778, 8774, 9696)
@@ -26,16 +27,19 @@ leftovers_interval_s = 3.0
 
 
 class Cluster:
-    """One database, one RabbitMQ, HAProxy before `copies` of the APIs, engines and fake hosts."""
+    """One database, one RabbitMQ, HAProxy before `copies` of the APIs, engines and fake hosts.
 
-    def __init__(self, folder: Path, kind: str, *, copies: int = 2, hosts: int = 3) -> None:
+    With `spare`, also the database and RabbitMQ have copies.
+    """
+
+    def __init__(
+        self, folder: Path, kind: str, *, copies: int = 2, hosts: int = 3, spare: bool = False
+    ) -> None:
         self.folder, self.copies, self.hosts = folder, copies, hosts
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
-        self.database: PostgreSql | MariaDb = {"postgresql": PostgreSql, "mariadb": MariaDb}[kind](
-            folder / "database"
-        )
-        self.rabbit = RabbitMq(folder / "rabbitmq")
+        self.database: Any = _database(kind, spare)(folder / "database")
+        self.rabbit: Any = (RabbitCluster if spare else RabbitMq)(folder / "rabbitmq")
         self.offset = _free_offset(copies)
         self.proxy: HaProxy | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -180,16 +184,19 @@ class Cluster:
     def tails(self) -> str:
         return "\n".join(f"== {name}\n{self.log(name)}" for name in self.processes)
 
-    def servers(self) -> list[Server]:
-        return [s for s in (self.proxy, self.rabbit, self.database) if s is not None]
-
     def close(self) -> None:
         """End everything."""
         for process in self.processes.values():
             process.kill()
             process.wait()
-        for server in self.servers():
-            server.kill()
+        for server in (self.proxy, self.rabbit, self.database):
+            if server is not None:
+                server.kill()
+
+
+def _database(kind: str, spare: bool) -> Any:
+    alone: dict[str, Any] = {"postgresql": PostgreSql, "mariadb": MariaDb}
+    return {"postgresql": PostgresPair, "mariadb": GaleraCluster}[kind] if spare else alone[kind]
 
 
 def _free_offset(copies: int) -> int:

@@ -73,6 +73,23 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(state_dir=tmp_path, compute_driver="fake")
 
 
+@pytest.mark.parametrize(
+    ("bus_url", "found"),
+    [
+        ("", []),
+        ("amqp://u:p@a:1/", ["amqp://u:p@a:1/"]),
+        (
+            "amqps://u:p@a/?cafile=x, amqps://v:q@b/?cafile=y",
+            ["amqps://u:p@a/?cafile=x", "amqps://v:q@b/?cafile=y"],
+        ),
+        ("rabbit://u:p@a:1,v:q@b:2/", ["amqp://u:p@a:1/", "amqp://v:q@b:2/"]),
+        ("amqp://u:p@a:1,b:2/vhost", ["amqp://u:p@a:1/vhost", "amqp://u:p@b:2/vhost"]),
+    ],
+)
+def test_the_bus_may_have_several_servers(bus_url: str, found: list[str]) -> None:
+    assert Settings(bus_url=bus_url).bus_urls == found
+
+
 def test_a_pid_file_names_one_process_for_ever(settings: Settings) -> None:
     at = places.places(settings)
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)

@@ -260,6 +260,16 @@ class RabbitMq(Server):
         super().__init__(folder, port)
         self.listen = listen
         self._epmd, self._dist, self._management = free_port(), free_port(), free_port()
+        self._cookie, self._members = secrets.token_hex(16), [self.name]
+
+    @property
+    def name(self) -> str:
+        """What Erlang calls it."""
+        return f"{NAME}{self.port}@localhost"
+
+    def join(self, epmd: int, cookie: str, members: list[str]) -> None:
+        """Be one of the cluster of `members` (names), from the first start on."""
+        self._epmd, self._cookie, self._members = epmd, cookie, members
 
     @property
     def url(self) -> str:
@@ -271,10 +281,9 @@ class RabbitMq(Server):
         return f"http://{NAME}:{PASSWORD}@{self.listen}:{self._management}"
 
     def environment(self) -> dict[str, str]:
-        name = f"{NAME}{self.port}@localhost"
         return {
             **super().environment(),
-            "RABBITMQ_NODENAME": name,
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": self.listen,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self._dist),
@@ -299,8 +308,18 @@ class RabbitMq(Server):
             "disk_free_limit.absolute = 50MB",
             f"management.tcp.ip = {self.listen}",
             f"management.tcp.port = {self._management}",
+            "cluster_partition_handling = pause_minority",
+            "cluster_formation.peer_discovery_backend = classic_config",
+            *(
+                f"cluster_formation.classic_config.nodes.{number} = {name}"
+                for number, name in enumerate(self._members, 1)
+            ),
         )
         (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
+        cookie = self.folder / ".erlang.cookie"
+        cookie.write_text(self._cookie)
+        cookie.chmod(0o400)
+        shutil.chown(cookie, self.user, self.user)
 
     def command(self) -> list[str]:
         return [str(self.program)]

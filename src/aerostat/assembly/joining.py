@@ -37,16 +37,12 @@ CARRIED = ("region", "port_offset", "public_tls", "compute_driver", "log_level")
 class BusUsers:
     """The users of RabbitMQ, by its management API. Source: RabbitMQ HTTP API, users."""
 
-    def __init__(self, url: str) -> None:
-        if not url:
+    def __init__(self, urls: list[str]) -> None:
+        if not urls:
             raise BadRequest(
                 "set bus_admin_url to RabbitMQ's management API", field="bus_admin_url"
             )
-        parts = urlsplit(url)
-        host = f"{parts.hostname}:{parts.port or 15672}"
-        auth = (parts.username or "guest", parts.password or "guest")
-        base = urlunsplit((parts.scheme, host, "/api", "", ""))
-        self._http = httpx.Client(base_url=base, auth=auth, timeout=ADMIN_TIMEOUT_S)
+        self._http = [_management(url) for url in urls]
 
     def add(self, host: str) -> str:
         """Have a user for the host with a new password; return that."""
@@ -63,12 +59,25 @@ class BusUsers:
         self._do("DELETE", f"/users/{node_user(host)}", None, absent=True)
 
     def _do(self, method: str, path: str, body: Any, *, absent: bool = False) -> None:
-        try:
-            reply = self._http.request(method, path, json=body)
-        except httpx.HTTPError as why:
+        reply, why = None, None
+        for http in self._http:
+            try:
+                reply = http.request(method, path, json=body)
+                break
+            except httpx.HTTPError as failed:
+                why = failed
+        if reply is None:
             raise Unavailable(f"RabbitMQ's management API does not answer: {why}") from why
         if reply.status_code >= 300 and not (absent and reply.status_code == 404):
             raise Unavailable(f"RabbitMQ's management API: {reply.status_code} {reply.text[:200]}")
+
+
+def _management(url: str) -> httpx.Client:
+    parts = urlsplit(url)
+    host = f"{parts.hostname}:{parts.port or 15672}"
+    auth = (parts.username or "guest", parts.password or "guest")
+    base = urlunsplit((parts.scheme, host, "/api", "", ""))
+    return httpx.Client(base_url=base, auth=auth, timeout=ADMIN_TIMEOUT_S)
 
 
 def make_token(settings: Settings, host: str, address: str) -> str:
@@ -77,7 +86,7 @@ def make_token(settings: Settings, host: str, address: str) -> str:
         raise BadRequest("a cloud of many hosts needs bus_url", field="bus_url")
     if not host or not all(c.isalnum() or c in "-." for c in host):
         raise BadRequest(f"not a host name: {host}", field="host")
-    password = BusUsers(settings.bus_admin_url).add(host)
+    password = BusUsers(settings.bus_admin_urls).add(host)
     authority = Authority(settings.control_dir / "pki")
     cert, key = authority.issue(host, address)
     document = {

@@ -5,11 +5,13 @@ environment goes above it.
 """
 
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -57,16 +59,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The catalogue's URLs say https although the APIs do not: a load balancer speaks TLS."""
 
     database_url: str = ""
-    """postgresql://user:password@host/name or mariadb://...; SQLite in `control` if empty."""
+    """postgresql://user:password@host:port/name or mariadb://...; SQLite in `control` if empty.
+
+    Several hosts with commas (`@db1:5432,db2:5432/name`): the first one that can be written to is
+    used. The same order everywhere, for Galera wants one writer. Source: libpq, 34.1.1.3.
+    """
 
     bus_url: str = ""
-    """amqp[s]://user:password@host:port/vhost, several with commas; a Unix socket if empty.
+    """amqp[s]://user:password@host:port/vhost; a Unix socket if empty.
 
-    `?cafile=&certfile=&keyfile=` behind an amqps URL name PEM files.
+    Several with commas, or several `user:password@host:port` in one, as oslo.messaging writes its
+    transport_url (rabbit:// is amqp:// too). `?cafile=&certfile=&keyfile=` name PEM files.
     """
 
     bus_admin_url: str = ""
-    """http[s]://user:password@host:15672 of RabbitMQ's management API: makes the users of nodes."""
+    """http[s]://user:password@host:15672 of RabbitMQ's management API: makes the users of nodes.
+
+    Several with commas: the first that answers is asked.
+    """
 
     roles: str = "control,node"
     """What `aerostat up` runs on this machine; a host that joined a cloud has `node` alone."""
@@ -164,8 +174,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bus_urls(self) -> list[str]:
-        """The servers of the message bus, none for the embedded one."""
-        return [url.strip() for url in self.bus_url.split(",") if url.strip()]
+        """The servers of the message bus, one URL each; none for the embedded one."""
+        return several(self.bus_url.replace("rabbit://", "amqp://"))
+
+    @property
+    def bus_admin_urls(self) -> list[str]:
+        """RabbitMQ's management APIs, one URL each."""
+        return several(self.bus_admin_url)
 
     def port(self, standard: int) -> int:
         """Return the port that clients use for upstream's `standard` one."""
@@ -196,6 +211,22 @@ def load(state_dir: Path | None = None, environment: Mapping[str, str] = os.envi
         return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as why:
         raise BadRequest(f"A setting is wrong: {why}", field="aerostat.toml") from why
+
+
+def several(urls: str) -> list[str]:
+    """Return one URL for each place in URLs with commas between them, or between their hosts.
+
+    A host without user and password has those of the one before it.
+    """
+    found: list[str] = []
+    for text in filter(None, (part.strip() for part in re.split(r",(?=\s*\w+://)", urls))):
+        parts = urlsplit(text)
+        account = ""
+        for place in parts.netloc.split(","):
+            own, at, host = place.strip().rpartition("@")
+            account = own + at if at else account
+            found.append(urlunsplit(parts._replace(netloc=account + host)))
+    return found
 
 
 def options(values: dict[str, Any], kind: type[T], table: str) -> T:

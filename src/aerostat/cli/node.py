@@ -72,7 +72,7 @@ def remove(command: Command) -> None:
     admin, host = cloud_of(command.settings, "admin"), command.options.host
     if left := _servers(admin, host):
         raise CliError(f"{host} has {len(left)} servers", f"./aerostat node drain {host}")
-    joining.BusUsers(command.settings.bus_admin_url).remove(host)
+    joining.BusUsers(command.settings.bus_admin_urls).remove(host)
     for agent in admin.list("network", "agents", "/v2.0/agents", host=host):
         admin.delete("network", f"/v2.0/agents/{agent['id']}")
     for service in admin.get("compute", "/os-services", host=host)["services"]:

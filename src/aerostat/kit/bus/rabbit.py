@@ -58,13 +58,15 @@ class _Pending:
 class RabbitBus:
     """One per process. `host` is set on a node: it speaks as that host and for it alone.
 
-    `for_nodes` names the endpoints that nodes may call.
+    `urls` are of one cluster; the processes spread over its servers. `for_nodes` names the
+    endpoints that nodes may call.
     """
 
     def __init__(
         self, urls: Sequence[str], *, host: str = "", for_nodes: Collection[str] = ()
     ) -> None:
-        self._urls, self._host, self._for_nodes = list(urls), host, frozenset(for_nodes)
+        self._urls = random.sample(urls, len(urls))
+        self._host, self._for_nodes = host, frozenset(for_nodes)
         self._users = {URL(url).user or "guest" for url in urls}
         self._name = f"reply-{new_hex()}" + (f"@{host}" if host else "")
         self._local: dict[str, dict[str, Method]] = {}

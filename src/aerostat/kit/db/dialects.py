@@ -1,5 +1,6 @@
 """What differs between PostgreSQL and MariaDB: sessions, and which errors mean "once more"."""
 
+import socket
 from typing import Any, Protocol
 
 from sqlalchemy import URL
@@ -7,7 +8,10 @@ from sqlalchemy.exc import DBAPIError
 
 from aerostat.kit.errors import BadRequest
 
-CONNECT_TIMEOUT_S = 3
+CONNECT_TIMEOUT_S = 2
+SILENT_S = 3
+"""A server whose machine acknowledges nothing for about this long is dead: the kernel says so."""
+
 STATEMENT_TIMEOUT_S = 60
 LOCK_TIMEOUT_S = 5
 
@@ -15,7 +19,8 @@ LOCK_TIMEOUT_S = 5
 class Dialect(Protocol):
     """One kind of database server."""
 
-    url: URL
+    urls: list[URL]
+    """The servers of the database, one URL each."""
 
     def connect_args(self) -> dict[str, Any]: ...
 
@@ -32,13 +37,13 @@ class Dialect(Protocol):
         ...
 
 
-def of(url: URL) -> Dialect:
-    """Return the dialect of a URL. Raises: BadRequest (neither PostgreSQL nor MariaDB)."""
-    kind = url.get_backend_name()
+def of(urls: list[URL]) -> Dialect:
+    """Return the dialect of some URLs. Raises: BadRequest (neither PostgreSQL nor MariaDB)."""
+    kind = urls[0].get_backend_name()
     if kind == "postgresql":
-        return PostgreSql(url.set(drivername="postgresql+psycopg"))
+        return PostgreSql([url.set(drivername="postgresql+psycopg") for url in urls])
     if kind in ("mysql", "mariadb"):
-        return MariaDb(url.set(drivername="mariadb+pymysql"))
+        return MariaDb([url.set(drivername="mariadb+pymysql") for url in urls])
     raise BadRequest(f"No such kind of database: {kind}.", field="database_url")
 
 
@@ -48,13 +53,16 @@ class PostgreSql:
     COLLISIONS = frozenset({"40001", "40P01", "55P03"})
     GONE = frozenset({"57P01", "57P02", "57P03", "25006", "53300"})
 
-    def __init__(self, url: URL) -> None:
-        self.url = url
+    def __init__(self, urls: list[URL]) -> None:
+        self.urls = urls
 
     def connect_args(self) -> dict[str, Any]:
         limits = f"-c statement_timeout={STATEMENT_TIMEOUT_S}s -c lock_timeout={LOCK_TIMEOUT_S}s"
-        alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-        return {"connect_timeout": CONNECT_TIMEOUT_S, "options": limits, **alive}
+        alive = {"keepalives_idle": 1, "keepalives_interval": 1, "keepalives_count": SILENT_S - 1}
+        more = {"options": limits, "tcp_user_timeout": SILENT_S * 1000, **alive}
+        if len(self.urls) > 1:  # A standby is passed over.
+            more["target_session_attrs"] = "read-write"
+        return {"connect_timeout": CONNECT_TIMEOUT_S, **more}
 
     def prepare(self, raw: Any, *, writing: bool) -> None:
         from psycopg import IsolationLevel
@@ -79,10 +87,11 @@ class MariaDb:
     """MariaDB 10.11 or newer, alone or with Galera. Source: MariaDB error codes."""
 
     COLLISIONS = frozenset({1020, 1205, 1213})
-    GONE = frozenset({1040, 1047, 1053, 1290, 2002, 2003, 2006, 2013, 2055, 4031})
+    GONE = frozenset({1040, 1047, 1053, 1180, 1290, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
+    """1047: a Galera node that is cut off from the others, or is not up to date yet."""
 
-    def __init__(self, url: URL) -> None:
-        self.url = url.update_query_dict({"charset": "utf8mb4"})
+    def __init__(self, urls: list[URL]) -> None:
+        self.urls = [url.update_query_dict({"charset": "utf8mb4"}) for url in urls]
 
     def connect_args(self) -> dict[str, Any]:
         slow = {"read_timeout": STATEMENT_TIMEOUT_S, "write_timeout": STATEMENT_TIMEOUT_S}
@@ -90,7 +99,11 @@ class MariaDb:
 
     def prepare(self, raw: Any, *, writing: bool) -> None:
         level = "SERIALIZABLE" if writing else "REPEATABLE READ"
+        _notice_silence(raw._sock)
         with raw.cursor() as cursor:
+            if len(self.urls) > 1:  # See all that another node has confirmed to somebody.
+                cursor.execute("SET SESSION wsrep_sync_wait=7")
+                cursor.execute("SELECT 1")  # A node that is cut off would not.
             cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
             cursor.execute(
                 f"SET SESSION innodb_lock_wait_timeout={LOCK_TIMEOUT_S}, sql_mode='TRADITIONAL'"
@@ -102,6 +115,17 @@ class MariaDb:
 
     def lost(self, why: DBAPIError) -> bool:
         return why.connection_invalidated or _number(why) in self.GONE
+
+
+def _notice_silence(connection: socket.socket) -> None:
+    """Have the kernel end a connection to a machine that has gone. Source: tcp(7)."""
+    for option, value in (
+        (socket.TCP_KEEPIDLE, 1),
+        (socket.TCP_KEEPINTVL, 1),
+        (socket.TCP_KEEPCNT, SILENT_S - 1),
+        (socket.TCP_USER_TIMEOUT, SILENT_S * 1000),
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _number(why: DBAPIError) -> int:

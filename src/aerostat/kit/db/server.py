@@ -17,11 +17,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 
 from aerostat.kit.db import dialects
 from aerostat.kit.db.engine import Tx
+from aerostat.kit.db.hosts import Hosts, urls_of
 from aerostat.kit.db.jobs import Finished, Job, settle
 from aerostat.kit.errors import Unavailable
 
@@ -41,15 +42,15 @@ PATIENCE_S = 8.0
 
 
 class ServerDatabase:
-    """One database server, as one process of several uses it."""
+    """One database, as one process of several uses it; `url` may name several servers."""
 
     shared = True
 
     def __init__(self, url: str, *, readers: int = READERS) -> None:
-        parsed = make_url(url)
-        self._dialect = dialects.of(parsed)
-        self._read_engine = _engine(self._dialect, readers, writing=False)
-        self._write_engine = _engine(self._dialect, 1, writing=True)
+        self._dialect = dialects.of(urls_of(url))
+        hosts = Hosts(self._dialect.urls)
+        self._read_engine = _engine(self._dialect, hosts, readers, writing=False)
+        self._write_engine = _engine(self._dialect, hosts, 1, writing=True)
         self._readers = ThreadPoolExecutor(readers, "db-read")
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
@@ -96,10 +97,18 @@ class ServerDatabase:
                 with self._read_engine.connect() as conn:
                     try:
                         return fn(Tx(conn), *args)
+                    except DBAPIError as why:
+                        self._let_go(conn, why)
+                        raise
                     finally:
                         _roll_back(conn)
             except DBAPIError as why:
                 patience.wait_after(why)
+
+    def _let_go(self, conn: Connection, why: DBAPIError) -> None:
+        """Never use a connection again whose server does not serve."""
+        if self._dialect.lost(why) and not conn.invalidated:
+            conn.invalidate()
 
     def _write_batches(self) -> None:
         assert self._loop is not None
@@ -151,13 +160,16 @@ class ServerDatabase:
         with self._write_engine.connect() as conn:
             try:
                 finished = [_run(conn, job) for job in jobs]
-            except BaseException:
+            except BaseException as why:
+                if isinstance(why, DBAPIError):
+                    self._let_go(conn, why)
                 _roll_back(conn)
                 raise
             try:
                 conn.commit()
             except DBAPIError as why:
                 if self._dialect.lost(why):
+                    self._let_go(conn, why)
                     raise _InDoubt("The database went away.", detail=str(why.orig)) from why
                 _roll_back(conn)
                 raise
@@ -196,18 +208,35 @@ def _roll_back(conn: Connection) -> None:
         conn.rollback()
 
 
-def _engine(dialect: dialects.Dialect, size: int, *, writing: bool) -> Engine:
+def _engine(dialect: dialects.Dialect, hosts: Hosts, size: int, *, writing: bool) -> Engine:
     engine = create_engine(
-        dialect.url,
+        dialect.urls[0],
         pool_size=size,
         max_overflow=0,
         pool_reset_on_return=None,
         pool_recycle=1800,
-        connect_args=dialect.connect_args(),
     )
+    dbapi: Any = engine.dialect.loaded_dbapi
 
-    @event.listens_for(engine, "connect")
-    def prepare(raw: Any, _record: object) -> None:
-        dialect.prepare(raw, writing=writing)
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, record: Any, _args: object, _params: object) -> Any:
+        def to(url: URL) -> Any:
+            args, params = engine.dialect.create_connect_args(url)
+            raw = engine.dialect.connect(*args, **{**params, **dialect.connect_args()})
+            try:
+                dialect.prepare(raw, writing=writing)
+            except dbapi.Error:
+                raw.close()
+                raise
+            return raw
+
+        raw, number = hosts.connect(to, dbapi.Error)
+        record.info.update(server=number, since=time.monotonic())
+        return raw
+
+    @event.listens_for(engine, "checkout")
+    def check(_raw: object, record: Any, _fairy: object) -> None:
+        if not hosts.preferred(record.info["server"], record.info["since"]):
+            raise DisconnectionError("A better server may be there.")
 
     return engine
