@@ -71,12 +71,9 @@ class Installation:
             subprocess.run([*run, "db", "migrate"], env=self.environment, check=True, stdout=-3)
         began = time.monotonic()
         for number, roles in enumerate(self.roles):
-            extra = {"AEROSTAT_METRICS_PORT": str(8790 + 2 * number)}
             log = (self.state.parent / f"process-{number}.log").open("wb")
             self.processes.append(
-                subprocess.Popen(
-                    [*run, "run", roles], env={**self.environment, **extra}, stdout=log, stderr=log
-                )
+                subprocess.Popen([*run, "run", roles], env=self.environment, stdout=log, stderr=log)
             )
         while self.hosts_up() < self.hosts:
             assert time.monotonic() - began < LIMIT_S, "the hosts do not come up"

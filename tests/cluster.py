@@ -13,12 +13,14 @@ from typing import Any
 
 from aerostat.assembly.copies import GaleraCluster, PostgresPair, RabbitCluster
 from aerostat.assembly.engines import HaProxy, MariaDb, PostgreSql, RabbitMq
+from aerostat.assembly.roles import metrics_place, roles_of
 from aerostat.cli.cloud import ApiError, Cloud, Login, log_in, send
 
 PORTS = (5000, 9292, 8778, 8774, 9696)
-METRICS = (8790, 8791)
+METRICS = (8790, 8791, 8792)
 CONTROL = "keystone,glance-api,placement-api,nova-api,neutron-server"
 ENGINES = "nova-conductor,nova-scheduler,nova-metadata"
+ROLES = {"api": CONTROL, "engine": ENGINES, "node": "node"}
 READY_S = 60.0
 TOML = """
 [nova]
@@ -75,7 +77,8 @@ class Cluster:
 
     def healthy(self, name: str) -> bool:
         """Tell whether a process says that it is well."""
-        port = 8790 + self.offset + self._offset(name) + (1 if name.startswith("node") else 0)
+        place = metrics_place(roles_of(ROLES[name.partition("-")[0]].split(",")))
+        port = METRICS[place] + self.offset + self._offset(name)
         try:
             return send("GET", f"http://127.0.0.1:{port}/healthz")[0] == 200
         except ApiError:
@@ -84,7 +87,7 @@ class Cluster:
     def spawn(self, name: str) -> None:
         """Start a process: api-N, engine-N or node-N."""
         kind, offset = name.partition("-")[0], self._offset(name)
-        roles = {"api": CONTROL, "engine": ENGINES, "node": "node"}[kind]
+        roles = ROLES[kind]
         extra = {"AEROSTAT_LISTEN_OFFSET": str(offset), "AEROSTAT_HOST": f"{name}.test"}
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(

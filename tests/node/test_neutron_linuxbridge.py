@@ -15,9 +15,15 @@ import pytest
 
 from aerostat.contracts.compute import MetadataReply
 from aerostat.kit.bus.embedded import EmbeddedBus
-from aerostat.services.neutron.agent.endpoint import AgentReport, MetadataRequest, network_control
+from aerostat.services.neutron.agent.endpoint import (
+    AgentReport,
+    MetadataRequest,
+    apart,
+    network_control,
+    network_host,
+)
 from aerostat.services.neutron.agent.node import NetworkAgent
-from aerostat.services.neutron.config import NetworkAgentConfig
+from aerostat.services.neutron.config import AGENTS, NetworkAgentConfig
 from aerostat.services.neutron.domain.addresses import eui64
 from aerostat.services.neutron.drivers.linuxbridge.driver import LinuxBridge
 from aerostat.services.neutron.model.wanted import (
@@ -310,14 +316,16 @@ class Control:
         self.state = wanted
         self.requests: list[MetadataRequest] = []
         self.up: list[str] = []
+        self.agents: dict[str, object] = {}
 
     async def wanted(self, *, host: str) -> Wanted:
         return self.state
 
     async def report(
-        self, *, host: str, agents: list[AgentReport], ports_up: list[str], now: float
+        self, *, host: str, agents: list[AgentReport], ports_up: list[str] | None, now: float
     ) -> None:
-        self.up = ports_up
+        self.agents |= {one.binary: one.configurations.get("apart", False) for one in agents}
+        self.up = self.up if ports_up is None else ports_up
 
     async def metadata(self, *, host: str, request: MetadataRequest) -> MetadataReply:
         self.requests.append(request)
@@ -330,17 +338,29 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_agent_wires_reports_and_serves_metadata(world: World) -> None:
+@pytest.mark.parametrize("parts", [[AGENTS], [AGENTS[3:], AGENTS[1:3], AGENTS[:1]]])
+async def test_agents_wire_report_and_serve_metadata(
+    world: World, parts: list[tuple[str, ...]]
+) -> None:
+    """In one process, and in several of which the bridge agent's comes last."""
     bus, control = EmbeddedBus(), Control(world.wanted([EGRESS]))
     network_control.serve(bus, control)
-    agent = NetworkAgent(bus, "h", world.config)
-    await agent.start()
+    agents = [
+        NetworkAgent(bus, "h", msgspec.structs.replace(world.config, agents=list(part)))
+        for part in parts
+    ]
+    serving, agent = agents[0], agents[-1]
+    for one in agents:
+        await one.start()
     try:
         await agent.ensure(port_ids=[g.id for g in world.guests], revision=1)
+        await until(lambda: len(control.agents) == len(AGENTS))
+        lonely = [name for part in parts[:-1] for name in part]
+        assert [name for name in AGENTS if control.agents[name]] == sorted(lonely, key=AGENTS.index)
         await asyncio.to_thread(world.plug)
         await until(lambda: len(control.up) == 2)
         await asyncio.to_thread(world.configure)
-        await until(lambda: bool(agent._metadata.namespaces()))
+        await until(lambda: len(serving._metadata.namespaces()) == 2)
         one = world.guest_namespaces[0]
         body = await asyncio.to_thread(
             inside, one, "busybox", "wget", "-qO-", "http://169.254.169.254/via-router"
@@ -355,8 +375,16 @@ async def test_agent_wires_reports_and_serves_metadata(world: World) -> None:
             inside, one, "busybox", "wget", "-qO-", "http://169.254.169.254/isolated"
         )
         assert body == "/isolated" and control.requests[-1].network_id == world.net
+        control.state = Wanted("h", 2)
+        for told in [network_host, *apart.values()][: 1 if len(parts) == 1 else 4]:
+            await told.at(bus, "h").changed(revision=2)
+        await until(lambda: not serving._metadata.namespaces())
+        async with asyncio.timeout(20):
+            while await agent.audit():  # noqa: ASYNC110 - a condition of the machine
+                await asyncio.sleep(0.02)
     finally:
-        await agent.close()
+        for one in agents:
+            await one.close()
 
 
 RUN_AND_DIE = """

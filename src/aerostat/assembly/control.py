@@ -39,8 +39,6 @@ log = Logger("control")
 class Control:
     """The control plane of one host, or a part of it."""
 
-    serves_apis = True
-
     def __init__(self, settings: Settings, roles: Roles = frozenset(CONTROL)) -> None:
         alone = roles >= set(CONTROL)
         if not alone and not (settings.bus_url and settings.database_url):

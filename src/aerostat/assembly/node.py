@@ -20,8 +20,6 @@ GLANCE_PORT = 9292
 class Node:
     """The agents of this host; with the fake driver, of as many hosts as the settings say."""
 
-    serves_apis = False
-
     def __init__(self, settings: Settings, roles: Roles = frozenset(NODE)) -> None:
         self._settings, self._roles = settings, roles
         self.bus = make_bus(settings)
@@ -38,7 +36,7 @@ class Node:
         s.node_dir.mkdir(parents=True, exist_ok=True)
         await connect(self.bus, s, node=True)
         for host in self._hosts():
-            if NETWORK[0] in self._roles:
+            if self._roles & set(NETWORK):
                 network = NetworkAgent(
                     self.bus, host, self._network_config(host), self._dataplane()
                 )

@@ -9,7 +9,7 @@ from typing import Protocol
 import uvloop
 
 from aerostat.assembly.inspection import Inspection, Probe
-from aerostat.assembly.roles import CONTROL, NODE, Roles
+from aerostat.assembly.roles import CONTROL, NODE, Roles, metrics_place
 from aerostat.assembly.settings import Settings
 from aerostat.kit import log
 from aerostat.kit.errors import Unavailable
@@ -19,8 +19,6 @@ from aerostat.kit.metrics import Metrics
 
 class Role(Protocol):
     """Something that a process runs; `parts` tell whether what it needs is well."""
-
-    serves_apis: bool
 
     def parts(self) -> dict[str, Probe]: ...
 
@@ -51,7 +49,7 @@ def run(roles: Roles, settings: Settings) -> None:
     metrics = Metrics()
     log.observers.append(metrics.observe)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(make(roles, settings), settings, metrics))
+        runner.run(_run(roles, settings, metrics))
 
 
 GC_THRESHOLDS = (100_000, 20, 50)
@@ -66,18 +64,13 @@ def _settle_garbage() -> None:
 
 
 def _inspection(
-    roles: list[Role], settings: Settings, metrics: Metrics, started: asyncio.Event
-) -> HttpServer | None:
-    if not settings.metrics_port:
-        return None
-
+    roles: list[Role], settings: Settings, port: int, metrics: Metrics, started: asyncio.Event
+) -> HttpServer:
     def parts() -> dict[str, Probe]:
         if not started.is_set():
             return {"start": _still_starting}
         return {name: probe for role in roles for name, probe in role.parts().items()}
 
-    control = any(role.serves_apis for role in roles)
-    port = settings.own_port(settings.metrics_port) + (0 if control else 1)
     return HttpServer(Inspection(metrics, parts), settings.metrics_listen, port)
 
 
@@ -85,12 +78,15 @@ async def _still_starting() -> None:
     raise Unavailable("The process is still starting.")
 
 
-async def _run(roles: list[Role], settings: Settings, metrics: Metrics) -> None:
+async def _run(named: Roles, settings: Settings, metrics: Metrics) -> None:
+    roles = make(named, settings)
     stop, started = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    inspection = _inspection(roles, settings, metrics, started)
-    if inspection is not None:
+    inspection: HttpServer | None = None
+    if settings.metrics_port:
+        port = settings.own_port(settings.metrics_port) + metrics_place(named)
+        inspection = _inspection(roles, settings, port, metrics, started)
         await inspection.start()
     # A role may wait for another process while it starts: that must not keep it from stopping.
     starting, stopping = asyncio.create_task(_start(roles)), asyncio.create_task(stop.wait())

@@ -131,7 +131,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The address of /healthz and /metrics, without authentication."""
 
     metrics_port: int = 8790
-    """The port of /healthz and /metrics; a process without APIs uses the next one. 0: none."""
+    """The first port of /healthz and /metrics; assembly/roles.py says who has which. 0: none."""
 
     glance: dict[str, Any] = {}
     """The table [glance] of aerostat.toml: options of GlanceConfig by their names."""

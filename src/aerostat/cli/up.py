@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from aerostat.assembly.roles import NODE, metrics_place
 from aerostat.assembly.settings import Settings
 from aerostat.cli import health, processes
 from aerostat.cli.command import Command, repository
@@ -76,7 +77,7 @@ def start_node(settings: Settings, console: Console) -> None:
         return
     started = [processes.spawn(settings, "node")]
     start_ = _Start(started, "", time.monotonic())
-    port = settings.own_port(settings.metrics_port + 1)
+    port = settings.own_port(settings.metrics_port) + metrics_place(frozenset(NODE))
     url = f"http://{settings.metrics_listen}:{port}/healthz"
     with console.step("the control plane is reached"):
         _await(settings, start_, lambda: health.answers(url), NODE_TIMEOUT_S)

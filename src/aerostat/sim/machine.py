@@ -23,9 +23,7 @@ class SimDataplane(FakeDataplane):
     """The kernel of a host: it stays as it is when the agent dies. No socket is real."""
 
     def listen(self, wanted: Wanted, namespace: str) -> Listener:
-        kind, _, owner = namespace.partition("-")
-        sock = socket.socket(socket.AF_UNIX)
-        return Listener(sock, **{"network_id" if kind == "qdhcp" else "router_id": owner})
+        return Listener(socket.socket(socket.AF_UNIX), namespace)
 
 
 class _Driver(FakeDriver):

@@ -32,7 +32,7 @@ class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     report_interval_s: seconds between heartbeats.
     coalesce_s: the agent rests after a run as long as the run took, but no longer than this, so
         that a storm of changes makes few runs.
-    agents: the agents that this host has; what a host has no agent for is not put on it.
+    agents: the agents that this process is; what a host has no agent for is not put on it.
     metadata_timeout_s: a guest's metadata request ends after this time.
     metadata_connections: guests' connections served at once per namespace.
     """
@@ -53,6 +53,16 @@ class NetworkAgentConfig(Struct, frozen=True, kw_only=True):
     agents: list[str] = field(default_factory=lambda: list(AGENTS))
     metadata_timeout_s: float = 30.0
     metadata_connections: int = 64
+
+    @property
+    def bridges(self) -> bool:
+        """Whether this process is the host's bridge agent."""
+        return AGENTS[0] in self.agents
+
+    @property
+    def whole(self) -> bool:
+        """Whether every agent that makes devices is in this process."""
+        return set(AGENTS[:3]) <= set(self.agents)
 
     @property
     def mark(self) -> str:

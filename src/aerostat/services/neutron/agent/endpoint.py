@@ -6,11 +6,15 @@ from msgspec import Struct
 
 from aerostat.contracts.compute import MetadataReply
 from aerostat.kit.bus.endpoint import Endpoint
+from aerostat.services.neutron.config import AGENTS
 from aerostat.services.neutron.model.wanted import Wanted
 
 
 class AgentReport(Struct, frozen=True):
-    """One line of the agents list. Source: api-ref, agents."""
+    """One line of the agents list. Source: api-ref, agents.
+
+    `configurations` say `apart` of an agent that `apart` has an endpoint of.
+    """
 
     agent_type: str
     binary: str
@@ -53,9 +57,11 @@ class NetworkControl(Protocol):
         ...
 
     async def report(
-        self, *, host: str, agents: list[AgentReport], ports_up: list[str], now: float
+        self, *, host: str, agents: list[AgentReport], ports_up: list[str] | None, now: float
     ) -> None:
         """The host lives; `ports_up` are all the ports whose device is plugged and wired.
+
+        None: agents that are apart from the bridge agent do not know.
 
         `now` is what the host's clock says, in seconds since the epoch.
         """
@@ -67,4 +73,8 @@ class NetworkControl(Protocol):
 
 
 network_host: Endpoint[NetworkHost] = Endpoint("neutron-agent", NetworkHost)
+apart: dict[str, Endpoint[NetworkHost]] = {
+    binary: Endpoint(binary, NetworkHost) for binary in AGENTS[1:]
+}
+"""Where those agents are told of changes that have another process than the bridge agent."""
 network_control: Endpoint[NetworkControl] = Endpoint("neutron-server", NetworkControl)

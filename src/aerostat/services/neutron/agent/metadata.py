@@ -1,6 +1,7 @@
 """Guests' requests to 169.254.169.254: one small HTTP server behind a socket per namespace."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aerostat.contracts.compute import MetadataReply
@@ -23,12 +24,12 @@ class MetadataServer:
         self._control = network_control.at(bus, timeout_s=config.metadata_timeout_s)
         self._host = host
         self._config = config
-        self._servers: dict[str, asyncio.Server] = {}
+        self._servers: dict[str, tuple[asyncio.Server, Listener]] = {}
 
     def namespaces(self) -> set[str]:
         return set(self._servers)
 
-    async def add(self, namespace: str, listener: Listener) -> None:
+    async def add(self, listener: Listener) -> None:
         """Serve a namespace's socket from now on."""
         room = asyncio.Semaphore(self._config.metadata_connections)
 
@@ -36,18 +37,18 @@ class MetadataServer:
             async with room:
                 await self._connection(reader, writer, listener)
 
-        self._servers[namespace] = await asyncio.start_server(
-            serve, sock=listener.socket, limit=HEAD_MAX
-        )
+        server = await asyncio.start_server(serve, sock=listener.socket, limit=HEAD_MAX)
+        self._servers[listener.namespace] = (server, listener)
 
-    def drop(self, namespace: str) -> None:
-        server = self._servers.pop(namespace, None)
-        if server is not None:
-            server.close()
+    def keep(self, good: Callable[[Listener], bool]) -> None:
+        """Close those that are not `good`."""
+        for server, listener in list(self._servers.values()):
+            if not good(listener):
+                server.close()
+                del self._servers[listener.namespace]
 
     def close(self) -> None:
-        for namespace in list(self._servers):
-            self.drop(namespace)
+        self.keep(lambda _listener: False)
 
     async def _connection(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener: Listener

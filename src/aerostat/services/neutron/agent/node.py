@@ -1,4 +1,4 @@
-"""The network agents of a host in one: read what is wanted, apply differences, report."""
+"""The network agents of a host, all or some: read what is wanted, apply differences, report."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from aerostat.kit.log import Logger
 from aerostat.services.neutron.agent.endpoint import (
     AgentReport,
     NetworkControl,
+    apart,
     network_control,
     network_host,
 )
@@ -18,9 +19,11 @@ from aerostat.services.neutron.agent.metadata import MetadataServer
 from aerostat.services.neutron.config import NetworkAgentConfig
 from aerostat.services.neutron.drivers.base import Applied, Dataplane
 from aerostat.services.neutron.drivers.linuxbridge.driver import LinuxBridge
+from aerostat.services.neutron.drivers.linuxbridge.links import cables
 from aerostat.services.neutron.model.wanted import Wanted
 
 log = Logger("neutron.agent")
+METADATA_AGENT = "neutron-metadata-agent"
 RETRY_S = 0.1
 RETRY_MAX_S = 5.0
 HOST_PARTS = ("bridge filter", "strangers", "security groups", "fake")
@@ -56,8 +59,13 @@ class NetworkAgent:
         self._unwatch: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
-        """Serve `network_host` and begin; returns at once, the first run follows."""
-        network_host.serve(self._bus, self, host=self._host)
+        """Serve and begin; returns at once, the first run follows.
+
+        The bridge agent's process is `network_host`; others have endpoints of their own.
+        """
+        agents = self._config.agents
+        for told in [network_host] if self._config.bridges else [apart[a] for a in agents]:
+            told.serve(self._bus, self, host=self._host)
         self._unwatch = self._dataplane.watch(self._on_device)
         self._tasks = [asyncio.create_task(self._loop()), asyncio.create_task(self._beat())]
 
@@ -143,7 +151,7 @@ class NetworkAgent:
 
     async def _run(self) -> None:
         wanted = await self._control.wanted(host=self._host)
-        self._taps = {port.tap for port in wanted.ports}
+        self._taps = self._awaited(wanted)
         applied = await self._apply(wanted)
         self._failed = applied.failed
         self._wanted = wanted
@@ -151,7 +159,8 @@ class NetworkAgent:
             log.info("agent.applied", revision=wanted.revision, changes=applied.changes[:50])
         if applied.failed:
             log.warning("agent.incomplete", failed=applied.failed)
-        await self._listen(wanted, applied.changes)
+        if METADATA_AGENT in self._config.agents:
+            await self._listen(wanted)
         if applied.plugged != self._reported:
             await self._report(applied.plugged)
 
@@ -159,15 +168,16 @@ class NetworkAgent:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._dataplane.sync, wanted)
 
-    async def _listen(self, wanted: Wanted, changes: list[str]) -> None:
+    def _awaited(self, wanted: Wanted) -> set[str]:
+        """Return the devices that others make, and that there is something to do about."""
+        taps = {port.tap for port in wanted.ports}
+        return taps if self._config.whole else taps | {cable.outer for cable in cables(wanted)}
+
+    async def _listen(self, wanted: Wanted) -> None:
         """Open and close metadata sockets so that each wanted namespace has one."""
         want = {d.namespace for d in wanted.dhcp if d.metadata}
         want |= {r.namespace for r in wanted.routers}
-        new_namespaces = {c.removeprefix("add namespace ") for c in changes}
-        for gone in self._metadata.namespaces() & new_namespaces:
-            self._metadata.drop(gone)
-        for gone in self._metadata.namespaces() - want:
-            self._metadata.drop(gone)
+        self._metadata.keep(lambda one: one.namespace in want and self._dataplane.stands(one))
         loop = asyncio.get_running_loop()
         for new in sorted(want - self._metadata.namespaces()):
             try:
@@ -177,7 +187,7 @@ class NetworkAgent:
             except OSError as why:
                 self._failed = {**self._failed, new: str(why)}
                 continue
-            await self._metadata.add(new, listener)
+            await self._metadata.add(listener)
 
     async def _beat(self) -> None:
         pause = RETRY_S
@@ -194,7 +204,10 @@ class NetworkAgent:
     async def _report(self, plugged: list[str]) -> None:
         first = self._reported is None and self._runs == 0
         await self._control.report(
-            host=self._host, agents=self._agents(), ports_up=plugged, now=self._clock.now()
+            host=self._host,
+            agents=self._agents(),
+            ports_up=plugged if self._config.bridges else None,
+            now=self._clock.now(),
         )
         if not first or plugged:
             self._reported = plugged
@@ -215,6 +228,9 @@ class NetworkAgent:
             AgentReport("Linux bridge agent", "neutron-linuxbridge-agent", bridge),
             AgentReport("DHCP agent", "neutron-dhcp-agent", dhcp),
             AgentReport("L3 agent", "neutron-l3-agent", router),
-            AgentReport("Metadata agent", "neutron-metadata-agent", {}),
+            AgentReport("Metadata agent", METADATA_AGENT, {}),
         ]
-        return [report for report in known if report.binary in config.agents]
+        own = [report for report in known if report.binary in config.agents]
+        for report in own if not config.bridges else ():
+            report.configurations["apart"] = True
+        return own

@@ -28,11 +28,11 @@ OUTSIDE = "network:%"
 
 
 class Reported(Struct, frozen=True):
-    """A host's report: its agents, and its ports that are up."""
+    """A host's report: its agents, and its ports that are up (None: they do not know)."""
 
     host: str
     agents: list[AgentReport]
-    ports_up: list[str]
+    ports_up: list[str] | None
 
 
 def report(tx: Tx, call: Call, said: Reported) -> list[tuple[str, str]]:
@@ -41,7 +41,9 @@ def report(tx: Tx, call: Call, said: Reported) -> list[tuple[str, str]]:
         _upsert(tx, call, said.host, agent)
     if any(agent.agent_type == "L3 agent" for agent in said.agents):
         _adopt_routers(tx, call, said.host)
-    return _settle_statuses(tx, call, said)
+    return (
+        [] if said.ports_up is None else _settle_statuses(tx, call, said.host, set(said.ports_up))
+    )
 
 
 def _upsert(tx: Tx, call: Call, host: str, agent: AgentReport) -> None:
@@ -63,9 +65,14 @@ def _upsert(tx: Tx, call: Call, host: str, agent: AgentReport) -> None:
     tx.run(insert(t.agents), {**values, **alive})
 
 
-def _settle_statuses(tx: Tx, call: Call, said: Reported) -> list[tuple[str, str]]:
-    mine = and_(P.host == said.host, P.device_owner.not_like(OUTSIDE), P.vif_type == "bridge")
-    up = set(said.ports_up)
+def apart(tx: Tx, host: str) -> list[str]:
+    """Return the binaries of the host's agents that have to be told of changes by themselves."""
+    found = tx.all(select(C.binary, C.configurations).where(C.host == host).order_by(C.binary))
+    return [row.binary for row in found if row.configurations.get("apart")]
+
+
+def _settle_statuses(tx: Tx, call: Call, host: str, up: set[str]) -> list[tuple[str, str]]:
+    mine = and_(P.host == host, P.device_owner.not_like(OUTSIDE), P.vif_type == "bridge")
     found = tx.all(select(P.id, P.status, P.device_id).where(mine))
     came = [row for row in found if row.id in up and row.status != "ACTIVE"]
     went = [row.id for row in found if row.id not in up and row.status == "ACTIVE"]

@@ -36,13 +36,16 @@ class Control:
 
     def __init__(self, neutron: NeutronService) -> None:
         self._neutron = neutron
-        neutron.notify = Notifier(neutron.bus)
+        neutron.notify = Notifier(neutron.bus, self._apart)
+
+    async def _apart(self, host: str) -> list[str]:
+        return await self._neutron.db.read(agents.apart, host)
 
     async def wanted(self, *, host: str) -> Wanted:
         return await self._neutron.db.read(wanted.wanted, host, self._neutron.config)
 
     async def report(
-        self, *, host: str, agents: list[AgentReport], ports_up: list[str], now: float
+        self, *, host: str, agents: list[AgentReport], ports_up: list[str] | None, now: float
     ) -> None:
         off_s = round(now - self._neutron.clock.now(), 1)
         if abs(off_s) > CLOCK_OFF_S:
@@ -60,7 +63,7 @@ class Control:
         return await stub.get(server_id=server, path=request.path, address=request.address)
 
 
-def _reported(host: str, said: list[AgentReport], ports_up: list[str]) -> agents.Reported:
+def _reported(host: str, said: list[AgentReport], ports_up: list[str] | None) -> agents.Reported:
     return agents.Reported(host, said, ports_up)
 
 

@@ -21,11 +21,28 @@ class Applied(Struct, frozen=True):
 
 
 class Listener(Struct, frozen=True):
-    """A listening socket for metadata inside a namespace, and whose namespace that is."""
+    """A listening socket for metadata inside a namespace.
+
+    `inode` tells the namespace from a later one of the same name.
+    """
 
     socket: socket.socket
-    network_id: str | None = None
-    router_id: str | None = None
+    namespace: str
+    inode: int = 0
+
+    @property
+    def network_id(self) -> str | None:
+        """Return the network of a DHCP server's namespace."""
+        return self._owner("qdhcp")
+
+    @property
+    def router_id(self) -> str | None:
+        """Return the router of a router's namespace."""
+        return self._owner("qrouter")
+
+    def _owner(self, kind: str) -> str | None:
+        found, _, owner = self.namespace.partition("-")
+        return owner if found == kind else None
 
 
 class Dataplane(Protocol):
@@ -34,12 +51,18 @@ class Dataplane(Protocol):
     def sync(self, wanted: Wanted) -> Applied:
         """Make the host as wanted: change only differences, remove what is left over of ours.
 
+        What belongs to agents that are not in this process is theirs to make.
+
         One part's failure does not stop the others. May be cut off anywhere and run again.
         """
         ...
 
     def listen(self, wanted: Wanted, namespace: str) -> Listener:
         """Open the metadata socket of a namespace that `sync` has made. Raises: OSError."""
+        ...
+
+    def stands(self, listener: Listener) -> bool:
+        """Tell whether its namespace is still the one that it was opened in."""
         ...
 
     def watch(self, on_device: Callable[[str], None]) -> Callable[[], None]:

@@ -26,9 +26,10 @@ class FakeDataplane:
         return Applied(changes, [port.id for port in wanted.ports])
 
     def listen(self, wanted: Wanted, namespace: str) -> Listener:
-        sock = socket.create_server(("127.0.0.1", 0))
-        kind, _, owner = namespace.partition("-")
-        return Listener(sock, **{"network_id" if kind == "qdhcp" else "router_id": owner})
+        return Listener(socket.create_server(("127.0.0.1", 0)), namespace)
+
+    def stands(self, listener: Listener) -> bool:
+        return True
 
     def watch(self, on_device: Callable[[str], None]) -> Callable[[], None]:
         return lambda: None

@@ -26,12 +26,17 @@ from aerostat.services.neutron.drivers.linuxbridge.links import (
     unplug_strangers,
     wanted_devices,
 )
-from aerostat.services.neutron.drivers.linuxbridge.namespaces import Namespaces, exists
+from aerostat.services.neutron.drivers.linuxbridge.namespaces import (
+    Namespaces,
+    exists,
+    inode,
+)
 from aerostat.services.neutron.drivers.linuxbridge.netlink import Links, inside, write_sysctl
 from aerostat.services.neutron.drivers.linuxbridge.routers import METADATA_PORT, Router
 from aerostat.services.neutron.drivers.linuxbridge.ruleset import security_script, table_name
 from aerostat.services.neutron.model.wanted import DhcpWanted, RouterWanted, Wanted
 
+DHCP, L3 = "neutron-dhcp-agent", "neutron-l3-agent"
 EXPECTED = (OSError, NetlinkError, subprocess.SubprocessError, Fault, ValueError)
 """What a part of the machine may answer; anything else is our own mistake."""
 
@@ -49,10 +54,12 @@ class LinuxBridge:
     def sync(self, wanted: Wanted) -> Applied:
         run = _Run(wanted)
         with Links(self._group, run.changes) as links:
-            self._host(run, links)
-            for dhcp in wanted.dhcp:
+            if self._config.bridges:
+                self._host(run, links)
+            self._cables(run, links)
+            for dhcp in wanted.dhcp if DHCP in self._config.agents else ():
                 run.attempt(dhcp.namespace, lambda d=dhcp: self._dhcp(run, d))  # type: ignore[misc]
-            for router in wanted.routers:
+            for router in wanted.routers if L3 in self._config.agents else ():
                 run.attempt(router.namespace, lambda r=router: self._router(run, r))  # type: ignore[misc]
             run.attempt("leftovers", lambda: self._leftovers(run, links))
         return Applied(run.changes, run.plugged, run.failed)
@@ -68,14 +75,22 @@ class LinuxBridge:
             plugged = run.attempt(f"port {port.id}", lambda p=port: host.tap(p))  # type: ignore[misc]
             if plugged:
                 run.plugged.append(port.id)
-        for veth in cables(wanted):
+
+    def _cables(self, run: "_Run", links: Links) -> None:
+        host = HostLinks(self._config, links)
+        for veth in cables(run.wanted):
             run.attempt(veth.outer, lambda v=veth: self._cable(run, host, v))  # type: ignore[misc]
 
     def _cable(self, run: "_Run", host: HostLinks, veth: Veth) -> None:
-        if veth.namespace:
+        """The agent at the inner end makes a cable, the bridge agent plugs it in."""
+        if self._owns(veth.namespace):
             self._namespace(run, veth.namespace)
-        host.cable(veth)
-        host.plug(veth)
+            host.cable(veth)
+        if self._config.bridges:
+            host.plug(veth)
+
+    def _owns(self, namespace: str) -> bool:
+        return (DHCP if namespace.startswith("qdhcp-") else L3) in self._config.agents
 
     def _namespace(self, run: "_Run", name: str) -> None:
         if self._namespaces.ensure(name):
@@ -121,10 +136,11 @@ class LinuxBridge:
     def _leftovers(self, run: "_Run", links: Links) -> None:
         keep = {d.namespace for d in run.wanted.dhcp} | {r.namespace for r in run.wanted.routers}
         for name in self._namespaces.ours():
-            if name not in keep:
+            if name not in keep and self._owns(name):
                 self._remove_namespace(run, name)
         links.refresh()
-        remove_leftovers(links, run.wanted, self._config)
+        if self._config.bridges:
+            remove_leftovers(links, run.wanted, self._config)
 
     def _remove_namespace(self, run: "_Run", name: str) -> None:
         kind, _, owner = name.partition("-")
@@ -140,12 +156,13 @@ class LinuxBridge:
             directory.rmdir()
 
     def listen(self, wanted: Wanted, namespace: str) -> Listener:
-        kind, _, owner = namespace.partition("-")
-        at = ("169.254.169.254", 80) if kind == "qdhcp" else ("0.0.0.0", METADATA_PORT)
-        sock = inside(namespace, lambda: _listen(at))
-        if kind == "qdhcp":
-            return Listener(sock, network_id=owner)
-        return Listener(sock, router_id=owner)
+        isolated = namespace.startswith("qdhcp-")
+        at = ("169.254.169.254", 80) if isolated else ("0.0.0.0", METADATA_PORT)
+        number = inode(namespace)
+        return Listener(inside(namespace, lambda: _listen(at)), namespace, number)
+
+    def stands(self, listener: Listener) -> bool:
+        return listener.inode == inode(listener.namespace)
 
     def watch(self, on_device: Callable[[str], None]) -> Callable[[], None]:
         return watch.devices(on_device)

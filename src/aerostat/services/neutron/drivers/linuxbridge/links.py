@@ -10,14 +10,14 @@ FLOOD = "00:00:00:00:00:00"
 
 
 class Veth(Struct, frozen=True):
-    """A cable from a bridge into a namespace (or to the host itself, with no namespace)."""
+    """A cable from a bridge into a namespace."""
 
     outer: str
     inner: str
     bridge: str
-    mac: str | None
+    mac: str
     mtu: int
-    namespace: str | None
+    namespace: str
 
 
 def host_end(bridge: str) -> str:
@@ -141,16 +141,20 @@ class HostLinks:
         if self._links.get(veth.outer) is not None:
             return
         self._links.remove(veth.inner)
-        peer = {"ifname": veth.inner, "group": self._links.group, "mtu": veth.mtu}
-        if veth.mac:
-            peer["address"] = veth.mac
-        if veth.namespace:
-            peer["net_ns_fd"] = veth.namespace
+        peer = {
+            "ifname": veth.inner,
+            "group": self._links.group,
+            "mtu": veth.mtu,
+            "address": veth.mac,
+            "net_ns_fd": veth.namespace,
+        }
         self._links.add(veth.outer, "veth", mtu=veth.mtu, peer=peer)
         _quiet_v6(self._links, veth.outer)
 
     def plug(self, veth: Veth) -> None:
-        self._links.settle(veth.outer, mtu=veth.mtu, master=veth.bridge)
+        """Put a cable's outer end into its bridge, if its maker has come so far."""
+        if self._links.get(veth.outer) is not None:
+            self._links.settle(veth.outer, mtu=veth.mtu, master=veth.bridge)
 
 
 def unplug_strangers(links: Links, wanted: Wanted) -> None:
@@ -177,9 +181,14 @@ def wanted_devices(wanted: Wanted, config: NetworkAgentConfig) -> set[str]:
 
 
 def remove_leftovers(links: Links, wanted: Wanted, config: NetworkAgentConfig) -> None:
-    """Remove devices that bear our group and that nothing wants."""
+    """Remove devices that bear our group and that nothing wants.
+
+    Cables of agents in other processes end with their namespaces, which is for those to see to.
+    """
     keep = wanted_devices(wanted, config)
     ours = [d for d in links.by_name.values() if d.group == links.group and d.name not in keep]
+    if not config.whole:
+        ours = [d for d in ours if not d.name.startswith("tap")]
     for device in sorted(ours, key=lambda d: d.kind == "bridge"):
         if links.get(device.name) is not None:
             links.remove(device.name)

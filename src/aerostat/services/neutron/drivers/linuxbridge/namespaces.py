@@ -42,6 +42,14 @@ def exists(name: str) -> bool:
     return os.path.exists(f"/run/netns/{name}")
 
 
+def inode(name: str) -> int:
+    """Return what tells a namespace from a later one of its name; 0 if there is none."""
+    try:
+        return os.stat(f"/run/netns/{name}").st_ino
+    except FileNotFoundError:
+        return 0
+
+
 def _end_processes(name: str) -> None:
     done = subprocess.run(
         ["ip", "netns", "pids", name],
