@@ -1,5 +1,8 @@
 """Keystone's parts on their own: keys, payloads, revocations, role graphs, hashes, schema."""
 
+import ast
+import inspect
+import itertools
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -158,11 +161,14 @@ def test_targets_hold_nothing_unknown() -> None:
 
 
 def test_every_option_is_documented() -> None:
-    source = Path(__file__).parents[2] / "src/aerostat/services/keystone/config.py"
-    lines = source.read_text().splitlines()
-    for name in KeystoneConfig.__struct_fields__:
-        at = next(i for i, line in enumerate(lines) if line.startswith(f"    {name}:"))
-        assert lines[at + 1].strip().startswith('"""'), name
+    (options,) = [
+        node
+        for node in ast.parse(Path(inspect.getfile(KeystoneConfig)).read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == KeystoneConfig.__name__
+    ]
+    for option, after in itertools.pairwise([*options.body, ast.Pass()]):
+        if isinstance(option, ast.AnnAssign):
+            assert isinstance(after, ast.Expr), ast.unparse(option.target)
 
 
 def test_rules_have_unique_names() -> None:

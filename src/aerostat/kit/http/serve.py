@@ -9,6 +9,9 @@ import uvicorn
 
 from aerostat.kit.http.zerocopy import ZeroCopy
 
+GRACE_S = 30
+"""Seconds that requests may go on for once the process is asked to stop."""
+
 
 @dataclass(frozen=True)
 class Tls:
@@ -33,7 +36,7 @@ class HttpServer:
             ws="none",
             http="httptools",
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=GRACE_S,
             backlog=1024,
             ssl_certfile=tls.cert if tls else None,
             ssl_keyfile=tls.key if tls else None,
@@ -61,7 +64,7 @@ class HttpServer:
         return port
 
     async def stop(self) -> None:
-        """Finish what is under way, for three seconds at most."""
+        """Finish what is under way, for `GRACE_S` at most."""
         self._server.should_exit = True
         if self._task is not None:
             await self._task
