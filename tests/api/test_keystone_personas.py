@@ -36,6 +36,8 @@ EXCEPTIONS: dict[str, set[str]] = {
     "GET /v3/auth/catalog": ALL,
     "GET /v3/auth/domains": ALL,
     "GET /v3/auth/projects": ALL,
+    "GET /v3/OS-FEDERATION/domains": ALL,
+    "GET /v3/OS-FEDERATION/projects": ALL,
     "GET /v3/auth/system": ALL,
     "GET /v3/domains/{domain_id}": ALL,
     "GET /v3/limits": ALL,

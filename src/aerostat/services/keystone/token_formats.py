@@ -63,6 +63,8 @@ _CLAIMS = (
     ("openstack_trust_id", "trust_id"),
     ("openstack_app_cred_id", "application_credential_id"),
     ("openstack_access_token_id", "access_token_id"),
+    ("openstack_idp_id", "idp_id"),
+    ("openstack_protocol_id", "protocol_id"),
 )
 
 
@@ -79,6 +81,8 @@ def _claims(token: Token) -> dict[str, Any]:
     elif token.scope != tokens.UNSCOPED:
         claims[f"openstack_{token.scope}_id"] = token.scope_id
     claims.update((claim, v) for claim, name in _CLAIMS if (v := getattr(token, name)))
+    if token.group_ids:
+        claims["openstack_group_ids"] = token.group_ids
     return claims
 
 
@@ -97,5 +101,6 @@ def _token(claims: dict[str, Any]) -> Token:
         expires_at=claims["exp"],
         issued_at=claims["iat"],
         audit_ids=tuple(claims["openstack_audit_ids"]),
+        group_ids=tuple(claims.get("openstack_group_ids", ())),
         **{name: claims.get(claim, "") for claim, name in _CLAIMS},
     )

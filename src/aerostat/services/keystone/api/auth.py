@@ -30,6 +30,7 @@ from aerostat.services.keystone.schemas.auth import (
     DomainRef,
     PasswordUser,
     Scope,
+    TokenId,
     TotpUser,
 )
 
@@ -94,8 +95,15 @@ def _request(req: Request[AuthPost]) -> AuthRequest:
         if credential
         else None,
         oauth1=signed(req) if identity.oauth1 is not None else None,
+        mapped=_token_of(identity.mapped),
+        saml2=_token_of(identity.saml2),
+        openid=_token_of(identity.openid),
         receipt=req.headers.get(RECEIPT.lower(), ""),
     )
+
+
+def _token_of(rescoped: TokenId | None) -> str:
+    return rescoped.id if rescoped else ""
 
 
 def signed(req: Request[Any]) -> SignedRequest:
@@ -172,7 +180,7 @@ async def validate(keystone: Keystone, req: Request[None]) -> Reply:
     if generation == keystone.generation and req.method == "GET":
         if len(keystone.replies) >= REPLIES_MAX:
             keystone.replies.popitem(last=False)
-        until = identity.good_until(keystone, found.token.user_id)
+        until = min(found.until, identity.good_until(keystone, found.token.user_id))
         keystone.replies[key] = (min(found.token.expires_at, until), body)
     return _reply(subject, body)
 
@@ -209,24 +217,32 @@ async def revoke(keystone: Keystone, req: Request[None]) -> None:
     await revocation.revoke_token(keystone, AUDIT, found.token.audit_ids[0])
 
 
+def _groups(req: Request[Any]) -> tuple[str, ...]:
+    """Return the groups that the identity provider behind the caller's token named."""
+    named: tuple[str, ...] = req.ctx.extra.get("group_ids", ())
+    return named
+
+
+@routes.get("/OS-FEDERATION/projects", policy=policies.AUTH_PROJECTS)
 @routes.get("/auth/projects", policy=policies.AUTH_PROJECTS)
 async def projects(keystone: Keystone, req: Request[None]) -> Document:
     """List the projects that the caller may have as scope."""
-    found = await users.projects(keystone, req.ctx.user_id, Listing())
+    found = await users.projects(keystone, req.ctx.user_id, Listing(), _groups(req))
     return views.collection(req, "projects", [p for p in found if p.enabled], views.project)
 
 
+@routes.get("/OS-FEDERATION/domains", policy=policies.AUTH_DOMAINS)
 @routes.get("/auth/domains", policy=policies.AUTH_DOMAINS)
 async def domains(keystone: Keystone, req: Request[None]) -> Document:
     """List the domains that the caller may have as scope."""
-    found = await users.domains(keystone, req.ctx.user_id)
+    found = await users.domains(keystone, req.ctx.user_id, _groups(req))
     return views.collection(req, "domains", [d for d in found if d.enabled], views.domain)
 
 
 @routes.get("/auth/system", policy=policies.AUTH_SYSTEM)
 async def system(keystone: Keystone, req: Request[None]) -> Document:
     """List the system scopes of the caller: all of it, or none."""
-    held = await tokens.on_system(keystone, req.ctx.user_id)
+    held = await tokens.on_system(keystone, req.ctx.user_id, _groups(req))
     return {"system": [{"all": True}] if held else [], "links": {"self": req.url}}
 
 

@@ -82,6 +82,13 @@ def _token(found: Resolved) -> Document:
         "expires_at": iso(token.expires_at, micros=True),
         "issued_at": iso(token.issued_at, micros=True),
     }
+    if token.idp_id:
+        del shown["user"]["password_expires_at"]
+        shown["user"]["OS-FEDERATION"] = {
+            "groups": [{"id": group_id} for group_id in token.group_ids],
+            "identity_provider": {"id": token.idp_id},
+            "protocol": {"id": token.protocol_id},
+        }
     shown.update(_scope(found))
     if token.scope != tokens.UNSCOPED:
         shown["roles"] = [{"id": r.id, "name": r.name} for r in found.roles]

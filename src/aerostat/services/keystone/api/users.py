@@ -3,17 +3,23 @@
 from functools import partial
 from typing import Any
 
+from aerostat.kit.clock import iso
 from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import identity, nouns, users
-from aerostat.services.keystone.model.actors import User
+from aerostat.services.keystone.domain import federated_users, identity, nouns, users
+from aerostat.services.keystone.model.actors import Group, User
 from aerostat.services.keystone.policies import target
 from aerostat.services.keystone.runtime import Keystone
-from aerostat.services.keystone.schemas.actors import PasswordPost, UserCreate, UserUpdate
+from aerostat.services.keystone.schemas.actors import (
+    FederatedObject,
+    PasswordPost,
+    UserCreate,
+    UserUpdate,
+)
 from aerostat.services.keystone.schemas.fields import given
 
 routes: Routes[Keystone] = Routes("users")
@@ -49,7 +55,10 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_USERS, target(target__domain_id=domain_id))
     wanted = views.listing(keystone, req, *FIELDS)
-    found = await identity.listed_users(keystone, domain_id, views.within_scope(req, wanted))
+    called = [req.query.get(name) or "" for name in ("idp_id", "protocol_id", "unique_id")]
+    where = [users.C.id.in_(federated_users.called(*called))] if any(called) else []
+    mine = views.within_scope(req, wanted)
+    found = await identity.listed_users(keystone, domain_id, mine, *where)
     return views.collection(req, "users", found, partial(shown, keystone), wanted)
 
 
@@ -70,7 +79,26 @@ async def create(keystone: Keystone, req: Request[UserCreate]) -> Document:
         options=body.options,
         extra=body.extra,
     )
-    return {"user": shown(keystone, req, await users.create(keystone, user, body.password))}
+    made = await users.create(keystone, user, body.password, _links(body.federated))
+    return {"user": await whole(keystone, req, made)}
+
+
+def _links(objects: list[FederatedObject]) -> federated_users.Links:
+    return [(o.idp_id, p.protocol_id, p.unique_id) for o in objects for p in o.protocols]
+
+
+async def whole(keystone: Keystone, req: Request[Any], user: User) -> Document:
+    """Return a user as shown alone: also what identity providers call it."""
+    objects: dict[str, list[Document]] = {}
+    for link in await federated_users.links(keystone, user.id):
+        called = {"protocol_id": link.protocol_id, "unique_id": link.unique_id}
+        objects.setdefault(link.idp_id, []).append(called)
+    document = shown(keystone, req, user)
+    if objects:
+        document["federated"] = [
+            {"idp_id": idp_id, "protocols": protocols} for idp_id, protocols in objects.items()
+        ]
+    return document
 
 
 def own_domain(keystone: Keystone, req: Request[Any]) -> str:
@@ -82,7 +110,7 @@ def own_domain(keystone: Keystone, req: Request[Any]) -> str:
 @routes.get("/users/{user_id}", policy=None)
 async def show(keystone: Keystone, req: Request[None]) -> Document:
     """Show a user."""
-    return {"user": shown(keystone, req, await seen(keystone, req, policies.GET_USER))}
+    return {"user": await whole(keystone, req, await seen(keystone, req, policies.GET_USER))}
 
 
 @routes.patch("/users/{user_id}", policy=None, body=UserUpdate)
@@ -90,7 +118,9 @@ async def update(keystone: Keystone, req: Request[UserUpdate]) -> Document:
     """Change a user."""
     user = await seen(keystone, req, policies.UPDATE_USER)
     changes = given(req.body.user)
-    return {"user": shown(keystone, req, await users.update(keystone, user.id, changes))}
+    if "federated" in changes:
+        changes["federated"] = _links(changes["federated"])
+    return {"user": await whole(keystone, req, await users.update(keystone, user.id, changes))}
 
 
 @routes.delete("/users/{user_id}", policy=None)
@@ -117,7 +147,13 @@ async def groups(keystone: Keystone, req: Request[None]) -> Document:
     user = await seen(keystone, req, policies.LIST_GROUPS_FOR_USER)
     wanted = views.listing(keystone, req, "name")
     found = await users.groups(keystone, user.id, wanted)
-    return views.collection(req, "groups", found, views.group, wanted)
+    ends = await users.groups_end(keystone, user.id)
+
+    def view(req: Request[Any], group: Group) -> Document:
+        until = {"membership_expires_at": iso(ends[group.id], micros=True)}
+        return {**views.group(req, group), **(until if group.id in ends else {})}
+
+    return views.collection(req, "groups", found, view, wanted)
 
 
 @routes.get("/users/{user_id}/projects", policy=None)

@@ -31,14 +31,14 @@ def ancestors(tx: Tx, project: Project) -> list[Project]:
 
 
 def group_ids(tx: Tx, user_id: str) -> list[str]:
-    """Return the groups of a user."""
+    """Return the groups of a user, without those that an identity provider says."""
     rows = tx.all(select(memberships.c.group_id).where(memberships.c.user_id == user_id))
     return [row[0] for row in rows]
 
 
-def of_user(tx: Tx, user_id: str) -> list[Assignment]:
-    """Return every assignment of a user, its own and those of its groups."""
-    actors = actor_is(user_id, group_ids(tx, user_id))
+def of_user(tx: Tx, user_id: str, more: Sequence[str] = ()) -> list[Assignment]:
+    """Return every assignment of a user, its own and those of its groups and of `more` groups."""
+    actors = actor_is(user_id, [*group_ids(tx, user_id), *more])
     return stores.assignments.all(tx, actors)
 
 
@@ -50,25 +50,35 @@ def actor_is(user_id: str, groups: Sequence[str]) -> ColumnElement[bool]:
     )
 
 
-def role_ids_on_project(tx: Tx, user_id: str, project_id: str) -> frozenset[str]:
-    """Return the roles of a user on a project: direct, by group, inherited from above."""
+def role_ids_on_project(
+    tx: Tx, user_id: str, project_id: str, more: Sequence[str] = ()
+) -> frozenset[str]:
+    """Return the roles of a user on a project: direct, by group, inherited from above.
+
+    `more` groups count as the user's.
+    """
     project = stores.projects.get(tx, project_id)
     if project is None:
         return frozenset()
     above = [p.id for p in ancestors(tx, project)]
     return frozenset(
         a.role_id
-        for a in of_user(tx, user_id)
+        for a in of_user(tx, user_id, more)
         if (a.target_kind == "project" and a.target_id == project_id and not a.inherited)
         or (a.inherited and a.target_id in above)
     )
 
 
-def role_ids_on(tx: Tx, user_id: str, kind: str, target_id: str) -> frozenset[str]:
-    """Return the roles of a user on a domain or on the system, direct or by group."""
+def role_ids_on(
+    tx: Tx, user_id: str, kind: str, target_id: str, more: Sequence[str] = ()
+) -> frozenset[str]:
+    """Return the roles of a user on a domain or on the system, direct or by group.
+
+    `more` groups count as the user's.
+    """
     return frozenset(
         a.role_id
-        for a in of_user(tx, user_id)
+        for a in of_user(tx, user_id, more)
         if a.target_kind == kind and a.target_id == target_id and not a.inherited
     )
 

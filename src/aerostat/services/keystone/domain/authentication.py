@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from aerostat.kit.errors import Fault, Forbidden, Unauthorized, Unavailable
 from aerostat.services.keystone.db import actors
 from aerostat.services.keystone.domain import passwords, receipts, revocation, trusts
-from aerostat.services.keystone.domain.proofs import Proven, prove
+from aerostat.services.keystone.domain.proofs import Federated, Proven, prove
 from aerostat.services.keystone.domain.tokens import (
     Resolved,
     assess,
@@ -28,10 +28,16 @@ async def issue(keystone: Keystone, request: AuthRequest) -> Resolved:
     token that may not be exchanged), BadRequest.
     """
     await revocation.refresh(keystone)
-    proven = await prove(keystone, request)
-    methods = receipts.with_receipt(keystone, proven.user, proven.methods, request.receipt)
+    return await let_in(keystone, await prove(keystone, request), request.scope, request.receipt)
+
+
+async def let_in(
+    keystone: Keystone, proven: Proven, scope: ScopeRequest, receipt: str = ""
+) -> Resolved:
+    """Return a new token of whoever was proven. Raises: as `issue`."""
+    methods = receipts.with_receipt(keystone, proven.user, proven.methods, receipt)
     receipts.check(keystone, proven.user, methods)
-    given = await _scoped(keystone, dataclasses.replace(proven, methods=methods), request.scope)
+    given = await _scoped(keystone, dataclasses.replace(proven, methods=methods), scope)
     await passwords.seen(keystone, proven.user.user)
     return given
 
@@ -72,7 +78,7 @@ async def _wanted(keystone: Keystone, scope: ScopeRequest) -> tuple[str, str]:
 
 async def _issue_default(keystone: Keystone, proven: Proven) -> Resolved:
     default = proven.user.user.default_project_id
-    if default and proven.origin is None:
+    if default and proven.origin is None and proven.federated is None:
         try:
             return await give(keystone, _token(keystone, proven, tokens.PROJECT, default))
         except Unauthorized:
@@ -134,6 +140,7 @@ def _token(keystone: Keystone, proven: Proven, kind: str, scope_id: str) -> Toke
     now = keystone.clock.now()
     origin = proven.origin
     own = new_audit_id(keystone)
+    said = proven.federated or Federated("", "", ())
     return Token(
         user_id=proven.user.user.id,
         methods=proven.methods,
@@ -142,6 +149,9 @@ def _token(keystone: Keystone, proven: Proven, kind: str, scope_id: str) -> Toke
         expires_at=origin.token.expires_at if origin else int(now) + keystone.config.expiration,
         issued_at=round(now, 6),
         audit_ids=(own, origin.token.audit_ids[-1]) if origin else (own,),
+        idp_id=said.idp_id,
+        protocol_id=said.protocol_id,
+        group_ids=said.group_ids,
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict, Forbidden, Unavailable
 from aerostat.services.keystone.db import actors, directory, stores, tables
+from aerostat.services.keystone.db.federation import live_groups
 from aerostat.services.keystone.generation import bump
 from aerostat.services.keystone.model.actors import Group, User
 from aerostat.services.keystone.model.directories import (
@@ -102,9 +103,12 @@ async def group(keystone: Keystone, group_id: str, *, members: bool = False) -> 
     return await keystone.db.read(stores.groups.get, group_id)
 
 
-async def listed_users(keystone: Keystone, domain_id: str, wanted: Listing) -> list[User]:
+async def listed_users(
+    keystone: Keystone, domain_id: str, wanted: Listing, *where: ColumnElement[bool]
+) -> list[User]:
     """Return the users of a domain, or ("") those of every domain that is not in a directory.
 
+    They meet all of `where`.
     Raises: Unavailable.
     """
     source = await backend(keystone, domain_id) if domain_id else None
@@ -114,7 +118,8 @@ async def listed_users(keystone: Keystone, domain_id: str, wanted: Listing) -> l
         keep = directory.keep_users
         await _change(keystone, domain_id, keep, domain_id, found, complete=not name)
     c = tables.users.c.domain_id
-    return await keystone.db.read(stores.users.page, wanted, *await _where(keystone, c, domain_id))
+    where = (*where, *await _where(keystone, c, domain_id))
+    return await keystone.db.read(stores.users.page, wanted, *where)
 
 
 async def listed_groups(keystone: Keystone, domain_id: str, wanted: Listing) -> list[Group]:
@@ -158,6 +163,11 @@ async def _change(
             tx.after_commit(keystone.changed)
 
     await keystone.db.write(write)
+
+
+def said_groups(keystone: Keystone, tx: Tx, user_id: str, now: float) -> tuple[str, ...]:
+    """Return the groups that identity providers say a user is in at `now`."""
+    return live_groups(tx, user_id, keystone.config.default_authorization_ttl, now)
 
 
 def check_writable(tx: Tx, *domain_ids: str) -> None:

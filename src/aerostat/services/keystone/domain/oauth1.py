@@ -14,7 +14,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, NotFound, Unauthorized
 from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.db.assignments import role_graph, role_ids_on_project
-from aerostat.services.keystone.domain import nouns, revocation
+from aerostat.services.keystone.domain import identity, nouns, revocation
 from aerostat.services.keystone.domain.tokens import refusal
 from aerostat.services.keystone.model import oauth1
 from aerostat.services.keystone.model.auth import SignedRequest
@@ -121,13 +121,16 @@ async def authorize(
     Raises: NotFound, Unauthorized (expired; a role that the user has not).
     """
 
+    now = keystone.clock.now()
+
     def write(tx: Tx) -> str:
         token = stores.request_tokens.get(tx, token_id)
         if token is None:
             raise NotFound(f"Could not find Request Token: {token_id}.")
         _alive(keystone, token.expires_at, "Request token is expired")
         wanted = _role_ids(tx, role_refs)
-        held = role_graph(tx).expand(role_ids_on_project(tx, user_id, token.project_id))
+        said = identity.said_groups(keystone, tx, user_id, now)
+        held = role_graph(tx).expand(role_ids_on_project(tx, user_id, token.project_id, said))
         if not wanted or not set(wanted) <= {role.id for role in held}:
             raise Unauthorized("authorizing user does not have role required")
         verifier = "".join(secrets.choice(VERIFIER_CHARS) for _ in range(VERIFIER_LENGTH))

@@ -38,12 +38,17 @@ async def create(keystone: Keystone, project: Project) -> Project:
     project = replace(project, options=options.merged(options.RESOURCE, {}, project.options))
 
     def write(tx: Tx) -> Project:
-        made = project if project.is_domain else _placed(keystone, tx, project)
-        _unique(tx, made)
-        stores.projects.insert(tx, made)
-        return made
+        return insert(keystone, tx, project)
 
     return await keystone.change(write)
+
+
+def insert(keystone: Keystone, tx: Tx, project: Project) -> Project:
+    """Store a new project or domain. Raises: as `create`."""
+    made = project if project.is_domain else _placed(keystone, tx, project)
+    _unique(tx, made)
+    stores.projects.insert(tx, made)
+    return made
 
 
 def _placed(keystone: Keystone, tx: Tx, project: Project) -> Project:

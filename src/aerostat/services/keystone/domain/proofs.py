@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Forbidden, Unauthorized
 from aerostat.services.keystone.db import actors, stores, tables
 from aerostat.services.keystone.domain import identity, oauth1, passwords, secrets
@@ -19,6 +20,15 @@ from aerostat.services.keystone.runtime import Keystone
 
 
 @dataclass(frozen=True, slots=True)
+class Federated:
+    """The identity provider that vouches for somebody, and the groups it names."""
+
+    idp_id: str
+    protocol_id: str
+    group_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Proven:
     """Who it is, and what the proof itself limits."""
 
@@ -27,6 +37,7 @@ class Proven:
     origin: Resolved | None = None
     credential: ApplicationCredential | None = None
     access_token: AccessToken | None = None
+    federated: Federated | None = None
 
 
 async def prove(keystone: Keystone, request: AuthRequest) -> Proven:
@@ -47,6 +58,7 @@ async def prove(keystone: Keystone, request: AuthRequest) -> Proven:
         next((p.origin for p in found if p.origin), None),
         next((p.credential for p in found if p.credential), None),
         next((p.access_token for p in found if p.access_token), None),
+        next((p.federated for p in found if p.federated), None),
     )
 
 
@@ -70,7 +82,7 @@ async def _by_password(keystone: Keystone, request: AuthRequest) -> Proven:
     right = await _right_password(keystone, record, proof)
     if record is None or not right:
         raise refusal("unknown user, wrong password, or locked out")
-    _let_in(keystone, record)
+    check_active(keystone, record)
     if passwords.expired(keystone, record.user):
         raise Unauthorized(
             f"The password is expired and needs to be changed for user: {record.user.id}."
@@ -95,7 +107,8 @@ async def _right_password(
     return not await passwords.locked_out(keystone, record.user)
 
 
-def _let_in(keystone: Keystone, record: actors.UserRecord) -> None:
+def check_active(keystone: Keystone, record: actors.UserRecord) -> None:
+    """Raises: Unauthorized, unless the user and its domain are enabled."""
     if not (record.domain.enabled and is_active(keystone, record.user)):
         raise refusal("user or domain is disabled")
 
@@ -117,12 +130,30 @@ async def _by_totp(keystone: Keystone, request: AuthRequest) -> Proven:
         raise refusal("wrong passcode")
     if await passwords.locked_out(keystone, record.user):
         raise refusal("locked out")
-    _let_in(keystone, record)
+    check_active(keystone, record)
     return Proven(record, ("totp",))
 
 
 async def _by_token(keystone: Keystone, request: AuthRequest) -> Proven:
-    origin = await resolve(keystone, request.token)
+    return await _exchange(keystone, request, "token")
+
+
+async def _by_mapped(keystone: Keystone, request: AuthRequest) -> Proven:
+    return await _exchange(keystone, request, "mapped")
+
+
+async def _by_saml2(keystone: Keystone, request: AuthRequest) -> Proven:
+    return await _exchange(keystone, request, "saml2")
+
+
+async def _by_openid(keystone: Keystone, request: AuthRequest) -> Proven:
+    return await _exchange(keystone, request, "openid")
+
+
+async def _exchange(keystone: Keystone, request: AuthRequest, method: str) -> Proven:
+    origin = await resolve(keystone, getattr(request, method))
+    if method != "token" and not origin.token.idp_id:
+        raise refusal("not a federated token")
     if origin.trust is not None:
         raise _not_exchanged("Using trust-scoped token to create another token.")
     if origin.access_token is not None:
@@ -135,8 +166,22 @@ async def _by_token(keystone: Keystone, request: AuthRequest) -> Proven:
         tokens.DOMAIN,
     ):
         raise _not_exchanged("Using a system-scoped token to create a project-scoped token.")
-    methods = tuple(dict.fromkeys((*origin.token.methods, "token")))
-    return Proven(origin.user, methods, origin, origin.application_credential)
+    methods = tuple(dict.fromkeys((*origin.token.methods, method)))
+    federated = None
+    if origin.token.idp_id:
+        token = origin.token
+        await keystone.db.read(_still_mapped, token)
+        federated = Federated(token.idp_id, token.protocol_id, token.group_ids)
+    return Proven(origin.user, methods, origin, origin.application_credential, federated=federated)
+
+
+def _still_mapped(tx: Tx, token: tokens.Token) -> None:
+    """Raises: Unauthorized, if the mapping or a group behind a federated token is gone."""
+    protocol = stores.federation_protocols.get(tx, token.idp_id, token.protocol_id)
+    mapping = stores.mappings.get(tx, protocol.mapping_id) if protocol else None
+    groups = stores.groups.among(tx, token.group_ids)
+    if mapping is None or len(groups) != len(set(token.group_ids)):
+        raise refusal("the mapping or a group of the federated token is gone")
 
 
 def _not_exchanged(why: str) -> Forbidden:
@@ -160,7 +205,7 @@ async def by_secret(
     record = await identity.record(keystone, credential.user_id)
     if record is None:
         raise refusal("the user is gone")
-    _let_in(keystone, record)
+    check_active(keystone, record)
     return Proven(record, ("application_credential",), None, credential)
 
 
@@ -183,7 +228,7 @@ async def _by_oauth1(keystone: Keystone, request: AuthRequest) -> Proven:
     record = await identity.record(keystone, access.user_id)
     if record is None:
         raise refusal("the user is gone")
-    _let_in(keystone, record)
+    check_active(keystone, record)
     return Proven(record, ("oauth1",), access_token=access)
 
 
@@ -202,4 +247,7 @@ METHODS = {
     "token": _by_token,
     "application_credential": _by_credential,
     "oauth1": _by_oauth1,
+    "mapped": _by_mapped,
+    "saml2": _by_saml2,
+    "openid": _by_openid,
 }

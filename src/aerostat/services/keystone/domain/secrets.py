@@ -11,7 +11,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, Forbidden
 from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.db.assignments import role_graph, role_ids_on_project
-from aerostat.services.keystone.domain import nouns
+from aerostat.services.keystone.domain import identity, nouns
 from aerostat.services.keystone.hasher import BCRYPT_BYTES_MAX
 from aerostat.services.keystone.model.listing import Listing
 from aerostat.services.keystone.model.secrets import AccessRule, ApplicationCredential, Credential
@@ -120,8 +120,11 @@ async def create_application_credential(
     secret = secret or base64.urlsafe_b64encode(keystone.randomness(64)).decode().rstrip("=")
     hashed = await keystone.hasher.hash(whole(secret))
 
+    now = keystone.clock.now()
+
     def write(tx: Tx) -> ApplicationCredential:
-        roles = _roles(tx, wanted, role_refs)
+        said = identity.said_groups(keystone, tx, wanted.user_id, now)
+        roles = _roles(tx, wanted, role_refs, said)
         most = keystone.config.user_limit
         if 0 <= most <= len(stores.application_credentials.all(tx, A.user_id == wanted.user_id)):
             raise _too_many(most)
@@ -139,9 +142,15 @@ async def create_application_credential(
     return await keystone.change(write), secret
 
 
-def _roles(tx: Tx, wanted: ApplicationCredential, refs: list[dict[str, str]] | None) -> list[str]:
+def _roles(
+    tx: Tx,
+    wanted: ApplicationCredential,
+    refs: list[dict[str, str]] | None,
+    groups: tuple[str, ...],
+) -> list[str]:
     graph = role_graph(tx)
-    on_project = graph.expand(role_ids_on_project(tx, wanted.user_id, wanted.project_id))
+    place = (wanted.user_id, wanted.project_id, groups)
+    on_project = graph.expand(role_ids_on_project(tx, *place))
     held = [r.id for r in on_project if r.name in wanted.roles]
     if not refs:
         return held

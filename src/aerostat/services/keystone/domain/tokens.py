@@ -5,6 +5,7 @@ once per generation and remembered, so that a second look costs a dictionary acc
 """
 
 import base64
+import math
 from dataclasses import dataclass
 
 from aerostat.kit.context import Context
@@ -16,6 +17,7 @@ from aerostat.services.keystone.db.assignments import (
     role_ids_on,
     role_ids_on_project,
 )
+from aerostat.services.keystone.db.federation import expiring_groups
 from aerostat.services.keystone.domain import identity, revocation
 from aerostat.services.keystone.model import tokens
 from aerostat.services.keystone.model.actors import Project, User
@@ -46,6 +48,8 @@ class Resolved:
     trust: Trust | None
     access_token: AccessToken | None
     context: Context
+    until: float = math.inf
+    """When what it means may change by time alone: a group of the user ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ async def resolve(keystone: Keystone, text: str, *, expired_for: int = 0) -> Res
     if (
         hit is not None
         and hit.token.expires_at + expired_for > now
+        and hit.until > now
         and identity.good_until(keystone, hit.token.user_id) > now
     ):
         keystone.resolved.move_to_end(text)
@@ -105,7 +110,9 @@ async def assess(keystone: Keystone, text: str, token: Token) -> Resolved:
     delegation = await _delegation(keystone, token)
     if keystone.revocations.revoked(token, _ties(user, domain, delegation)):
         raise refusal("token is revoked")
-    roles = await _roles(keystone, token, delegation)
+    await _federated(keystone, token)
+    groups, until = await _groups(keystone, token, delegation)
+    roles = await _roles(keystone, token, delegation, groups)
     context = _context(text, token, user, (project, domain, roles), delegation)
     return Resolved(
         text,
@@ -119,6 +126,7 @@ async def assess(keystone: Keystone, text: str, token: Token) -> Resolved:
         delegation.trust,
         delegation.access_token,
         context,
+        until,
     )
 
 
@@ -151,9 +159,10 @@ def _ties(user: actors.UserRecord, domain: Project | None, delegation: _Delegati
     )
 
 
-async def on_system(keystone: Keystone, user_id: str) -> bool:
-    """Tell whether a user has a role on the system."""
-    return bool(await keystone.remember(role_ids_on, user_id, tokens.SYSTEM, SYSTEM_TARGET))
+async def on_system(keystone: Keystone, user_id: str, groups: tuple[str, ...]) -> bool:
+    """Tell whether a user has a role on the system; `groups` count as the user's."""
+    where = (user_id, tokens.SYSTEM, SYSTEM_TARGET, groups)
+    return bool(await keystone.remember(role_ids_on, *where))
 
 
 def refusal(detail: str) -> Unauthorized:
@@ -232,13 +241,36 @@ def _credential(
     return credential, tuple(stores.access_rules.among(tx, wanted)) if wanted else None
 
 
-async def _roles(keystone: Keystone, token: Token, delegation: _Delegation) -> tuple[Role, ...]:
+async def _federated(keystone: Keystone, token: Token) -> None:
+    """Raises: Unauthorized, if the identity provider behind the token is no longer trusted."""
+    if token.idp_id:
+        provider = await keystone.remember(stores.identity_providers.get, token.idp_id)
+        if provider is None or not provider.enabled:
+            raise refusal("identity provider is gone or disabled")
+
+
+async def _groups(
+    keystone: Keystone, token: Token, delegation: _Delegation
+) -> tuple[tuple[str, ...], float]:
+    """Return the groups that identity providers say the holder is in, and until when."""
+    holder = delegation.grantor_id or token.user_id
+    now, ttl = keystone.clock.now(), keystone.config.default_authorization_ttl
+    known = await keystone.remember(expiring_groups, holder, ttl)
+    live = [(group, end) for group, end in known if end > now]
+    until = min((end for _, end in live), default=math.inf)
+    own = token.group_ids if holder == token.user_id else ()
+    return tuple(dict.fromkeys((*own, *(group for group, _ in live)))), until
+
+
+async def _roles(
+    keystone: Keystone, token: Token, delegation: _Delegation, groups: tuple[str, ...]
+) -> tuple[Role, ...]:
     if token.scope == tokens.UNSCOPED:
         return ()
     graph = await keystone.remember(role_graph)
     trust, credential = delegation.trust, delegation.credential
     holder = delegation.grantor_id or token.user_id
-    held = {r.id for r in graph.expand(await _held(keystone, holder, token))}
+    held = {r.id for r in graph.expand(await _held(keystone, holder, token, groups))}
     if credential is not None:
         held &= set(credential.roles)
     if delegation.access_token is not None:
@@ -253,11 +285,13 @@ async def _roles(keystone: Keystone, token: Token, delegation: _Delegation) -> t
     return roles
 
 
-async def _held(keystone: Keystone, user_id: str, token: Token) -> frozenset[str]:
+async def _held(
+    keystone: Keystone, user_id: str, token: Token, groups: tuple[str, ...]
+) -> frozenset[str]:
     if token.scope == tokens.PROJECT:
-        return await keystone.remember(role_ids_on_project, user_id, token.scope_id)
+        return await keystone.remember(role_ids_on_project, user_id, token.scope_id, groups)
     target = SYSTEM_TARGET if token.scope == tokens.SYSTEM else token.scope_id
-    return await keystone.remember(role_ids_on, user_id, token.scope, target)
+    return await keystone.remember(role_ids_on, user_id, token.scope, target, groups)
 
 
 def _context(
@@ -281,6 +315,8 @@ def _context(
     if delegation.access_token is not None:
         extra["access_token_id"] = delegation.access_token.id
         extra["consumer_id"] = delegation.access_token.consumer_id
+    if token.idp_id:
+        extra["group_ids"] = token.group_ids
     if project is not None and domain is not None:
         extra["token"] = {"project": {"id": project.id, "domain": {"id": domain.id}}}
     elif domain is not None:

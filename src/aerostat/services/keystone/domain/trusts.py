@@ -10,7 +10,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Forbidden
 from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.db.assignments import role_graph, role_ids_on_project
-from aerostat.services.keystone.domain import nouns, revocation
+from aerostat.services.keystone.domain import identity, nouns, revocation
 from aerostat.services.keystone.domain.tokens import refusal, trust_chain
 from aerostat.services.keystone.model.revocations import TRUST
 from aerostat.services.keystone.model.secrets import Trust
@@ -35,6 +35,8 @@ async def create(
     Raises: Forbidden (roles that the trustor has not, too many steps), BadRequest, NotFound.
     """
 
+    now = keystone.clock.now()
+
     def write(tx: Tx) -> Trust:
         nouns.users.must(tx, trust.trustee_user_id)
         if trust.project_id:
@@ -44,7 +46,8 @@ async def create(
             raise nouns.trusts.missing(wish.source_trust_id)
         roles = _roles(tx, role_refs)
         grantor = chain[-1].trustor_user_id if chain else trust.trustor_user_id
-        held = role_graph(tx).expand(role_ids_on_project(tx, grantor, trust.project_id))
+        said = identity.said_groups(keystone, tx, grantor, now)
+        held = role_graph(tx).expand(role_ids_on_project(tx, grantor, trust.project_id, said))
         for role_id in roles:
             if role_id not in {r.id for r in held}:
                 raise nouns.roles.missing(role_id)

@@ -1,5 +1,6 @@
 """Users: who can be let in."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -9,7 +10,15 @@ from sqlalchemy import select
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest
 from aerostat.services.keystone.db import assignments, stores, tables
-from aerostat.services.keystone.domain import identity, nouns, options, passwords, revocation
+from aerostat.services.keystone.db.federation import expiring_groups
+from aerostat.services.keystone.domain import (
+    federated_users,
+    identity,
+    nouns,
+    options,
+    passwords,
+    revocation,
+)
 from aerostat.services.keystone.domain.tokens import is_active, refusal
 from aerostat.services.keystone.model.actors import Group, Membership, Project, User
 from aerostat.services.keystone.model.listing import Listing
@@ -19,8 +28,13 @@ from aerostat.services.keystone.runtime import Keystone
 C = tables.users.c
 
 
-async def create(keystone: Keystone, user: User, password: str | None) -> User:
-    """Store a new user. Raises: Conflict, NotFound (its domain), BadRequest (the password)."""
+async def create(
+    keystone: Keystone, user: User, password: str | None, links: federated_users.Links
+) -> User:
+    """Store a new user; `links` is what identity providers call it.
+
+    Raises: Conflict, NotFound (its domain), BadRequest (the password, a link).
+    """
     user = replace(user, options=options.merged(options.USER, {}, user.options))
     hashed = ""
     if password is not None:
@@ -37,6 +51,7 @@ async def create(keystone: Keystone, user: User, password: str | None) -> User:
         if hashed:
             made = passwords.put(keystone, tx, made, hashed, self_service=False)
         stores.users.insert(tx, made)
+        federated_users.link(tx, made.id, links)
         return made
 
     return await keystone.change(write)
@@ -71,6 +86,8 @@ def _update(
 ) -> User:
     before = nouns.users.must(tx, user_id)
     identity.check_writable(tx, before.domain_id)
+    changes = dict(changes)
+    links = changes.pop("federated", [])
     if changes.get("domain_id", before.domain_id) != before.domain_id:
         raise BadRequest("Cannot change Domain ID.", field="domain_id")
     if "options" in changes:
@@ -84,6 +101,8 @@ def _update(
         passwords.forgive(tx, user_id)
         user = replace(user, last_active_at=keystone.clock.now())
     stores.users.update(tx, user)
+    if links:
+        federated_users.link(tx, user_id, links)
     if hashed is not None or (before.enabled and not user.enabled):
         revocation.record(keystone, tx, USER, user_id)
     return user
@@ -155,32 +174,57 @@ def purge(keystone: Keystone, tx: Tx, user_id: str) -> None:
 async def groups(keystone: Keystone, user_id: str, listing: Listing) -> list[Group]:
     """Return the groups of a user. Raises: NotFound."""
 
+    now = keystone.clock.now()
+
     def read(tx: Tx) -> list[Group]:
         nouns.users.must(tx, user_id)
-        ids = assignments.group_ids(tx, user_id)
+        ids = [
+            *assignments.group_ids(tx, user_id),
+            *identity.said_groups(keystone, tx, user_id, now),
+        ]
         return stores.groups.page(tx, listing, tables.groups.c.id.in_(ids))
 
     return await keystone.db.read(read)
 
 
-async def projects(keystone: Keystone, user_id: str, listing: Listing) -> list[Project]:
-    """Return the enabled projects on which a user has a role, inherited ones too."""
+async def groups_end(keystone: Keystone, user_id: str) -> dict[str, float]:
+    """Return when the groups end that identity providers say a user is in."""
+    ttl = keystone.config.default_authorization_ttl
+    return dict(await keystone.db.read(expiring_groups, user_id, ttl))
+
+
+async def projects(
+    keystone: Keystone, user_id: str, listing: Listing, groups: Sequence[str] = ()
+) -> list[Project]:
+    """Return the enabled projects on which a user has a role, inherited ones too.
+
+    `groups` count as the user's.
+    """
+    now = keystone.clock.now()
 
     def read(tx: Tx) -> list[Project]:
         nouns.users.must(tx, user_id)
-        return projects_of(tx, user_id, listing)
+        more = (*groups, *identity.said_groups(keystone, tx, user_id, now))
+        return projects_of(tx, user_id, listing, more)
 
     return await keystone.db.read(read)
 
 
-async def domains(keystone: Keystone, user_id: str) -> list[Project]:
-    """Return the domains on which a user has a role."""
-    return await keystone.db.read(domains_of, user_id)
+async def domains(keystone: Keystone, user_id: str, groups: Sequence[str] = ()) -> list[Project]:
+    """Return the domains on which a user has a role; `groups` count as the user's."""
+    now = keystone.clock.now()
+
+    def read(tx: Tx) -> list[Project]:
+        return domains_of(tx, user_id, (*groups, *identity.said_groups(keystone, tx, user_id, now)))
+
+    return await keystone.db.read(read)
 
 
-def projects_of(tx: Tx, user_id: str, listing: Listing) -> list[Project]:
-    """Return the projects on which a user has a role."""
-    held = assignments.of_user(tx, user_id)
+def projects_of(
+    tx: Tx, user_id: str, listing: Listing, groups: Sequence[str] = ()
+) -> list[Project]:
+    """Return the projects on which a user has a role; `groups` count as the user's."""
+    held = assignments.of_user(tx, user_id, groups)
     ids = {a.target_id for a in held if a.target_kind == "project" and not a.inherited}
     tops = {a.target_id for a in held if a.inherited}
     while tops:  # Everything below an inherited assignment.
@@ -192,9 +236,9 @@ def projects_of(tx: Tx, user_id: str, listing: Listing) -> list[Project]:
     return stores.projects.page(tx, listing, mine, tables.projects.c.is_domain.is_(False))
 
 
-def domains_of(tx: Tx, user_id: str) -> list[Project]:
-    """Return the domains on which a user has a role."""
-    held = assignments.of_user(tx, user_id)
+def domains_of(tx: Tx, user_id: str, groups: Sequence[str] = ()) -> list[Project]:
+    """Return the domains on which a user has a role; `groups` count as the user's."""
+    held = assignments.of_user(tx, user_id, groups)
     ids = [a.target_id for a in held if a.target_kind == "domain" and not a.inherited]
     return stores.projects.among(tx, ids)
 

@@ -55,6 +55,7 @@ class ScopeRequest(Struct, frozen=True):
 class AuthRequest(Struct, frozen=True):
     """All of an authentication request; a method that is named has its proof.
 
+    `mapped`, `saml2` and `openid` are federated tokens that are exchanged.
     `receipt` stands for what was proven in an earlier request; `signed` is this request.
     """
 
@@ -65,4 +66,7 @@ class AuthRequest(Struct, frozen=True):
     token: str = ""
     application_credential: ApplicationCredentialProof | None = None
     oauth1: SignedRequest | None = None
+    mapped: str = ""
+    saml2: str = ""
+    openid: str = ""
     receipt: str = ""

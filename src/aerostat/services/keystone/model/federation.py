@@ -55,7 +55,7 @@ class ServiceProvider(Struct, frozen=True):
 
 
 class FederatedUser(Struct, frozen=True):
-    """What an identity provider calls one of our users."""
+    """What an identity provider calls one of our users, and what it last said as a name."""
 
     idp_id: str
     protocol_id: str

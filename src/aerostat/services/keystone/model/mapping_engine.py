@@ -174,15 +174,19 @@ def _listed(value: Value) -> list[str]:
 
 
 def _groups(local: dict[str, Any]) -> list[GroupName]:
-    return [_named(value, local) for value in _listed(local["groups"])]
+    values = _listed(local["groups"])
+    if not values and not local.get("domain"):
+        raise MappingFailed(NO_DOMAIN)
+    return [_named(value, local) for value in values]
+
+
+NO_DOMAIN = "Invalid rule: Both 'groups' and 'domain' keywords must be specified."
 
 
 def _named(value: str, local: dict[str, Any]) -> GroupName:
     if not value.startswith(JSON_GROUP):
         if not local.get("domain"):
-            raise MappingFailed(
-                "Invalid rule: Both 'groups' and 'domain' keywords must be specified."
-            )
+            raise MappingFailed(NO_DOMAIN)
         return _group(value, local["domain"])
     try:
         group = json.loads(value.removeprefix(JSON_GROUP))

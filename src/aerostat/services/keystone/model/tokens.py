@@ -17,6 +17,8 @@ METHODS = (
     "mapped",
     "ec2credential",
     "oauth2_credential",
+    "saml2",
+    "openid",
 )
 """The place in this list is in every token: new ones go to its end."""
 
@@ -28,7 +30,10 @@ LAYOUT = 1
 
 
 class Token(Struct, frozen=True):
-    """A token's payload. Times are seconds since the epoch; `audit_ids` are own and first."""
+    """A token's payload. Times are seconds since the epoch; `audit_ids` are own and first.
+
+    `group_ids` are those that the identity provider said the user is in.
+    """
 
     user_id: str
     methods: tuple[str, ...]
@@ -40,6 +45,9 @@ class Token(Struct, frozen=True):
     application_credential_id: str = ""
     trust_id: str = ""
     access_token_id: str = ""
+    idp_id: str = ""
+    protocol_id: str = ""
+    group_ids: tuple[str, ...] = ()
 
 
 class _Payload(Struct, frozen=True, array_like=True):
@@ -56,6 +64,9 @@ class _Payload(Struct, frozen=True, array_like=True):
     application_credential: Any = b""
     trust: Any = b""
     access_token: Any = b""
+    idp_id: str = ""
+    protocol_id: str = ""
+    groups: tuple[Any, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -77,6 +88,9 @@ def pack(token: Token) -> bytes:
             _short(token.application_credential_id),
             _short(token.trust_id),
             _short(token.access_token_id),
+            token.idp_id,
+            token.protocol_id,
+            tuple(map(_short, token.group_ids)),
         )
     )
 
@@ -100,6 +114,9 @@ def unpack(raw: bytes) -> Token:
         _long(p.application_credential),
         _long(p.trust),
         _long(p.access_token),
+        p.idp_id,
+        p.protocol_id,
+        tuple(map(_long, p.groups)),
     )
 
 

@@ -71,6 +71,16 @@ class TagsPut(Body):
     tags: Tags
 
 
+class ProtocolOfUser(Open, kw_only=True):
+    protocol_id: str
+    unique_id: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class FederatedObject(Open, kw_only=True):
+    idp_id: str
+    protocols: Annotated[list[ProtocolOfUser], Meta(min_length=1)]
+
+
 class UserNew(Open, kw_only=True):
     name: NAME_255
     password: Password | None = None
@@ -78,6 +88,7 @@ class UserNew(Open, kw_only=True):
     domain_id: ID | None = None
     default_project_id: ID | None = None
     options: Options = field(default_factory=dict)
+    federated: list[FederatedObject] = field(default_factory=list)
 
 
 class UserChanges(Open, kw_only=True):
@@ -87,6 +98,7 @@ class UserChanges(Open, kw_only=True):
     domain_id: ID | Maybe | None = UNSET
     default_project_id: ID | Maybe | None = UNSET
     options: Options | Maybe = UNSET
+    federated: list[FederatedObject] | Maybe = UNSET
 
 
 class UserCreate(Body):

@@ -58,6 +58,9 @@ class Identity(Open, kw_only=True):
     application_credential: ApplicationCredential | None = None
     totp: Totp | None = None
     oauth1: dict[str, Any] | None = None
+    mapped: TokenId | None = None
+    saml2: TokenId | None = None
+    openid: TokenId | None = None
 
 
 class ProjectRef(Body):

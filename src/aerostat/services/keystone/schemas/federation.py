@@ -112,13 +112,3 @@ class SamlAuth(Body):
 
 class SamlPost(Body):
     auth: SamlAuth
-
-
-class ProtocolOfUser(Open, kw_only=True):
-    protocol_id: str
-    unique_id: Annotated[str, Meta(min_length=1, max_length=255)]
-
-
-class FederatedObject(Open, kw_only=True):
-    idp_id: str
-    protocols: Annotated[list[ProtocolOfUser], Meta(min_length=1)]
