@@ -23,7 +23,7 @@ COMMANDS = {
     "trace": ("trace", "show one operation, by its request id, through all processes", True),
     "config": ("configuration", "check the settings, and what they point at", True),
     "reset": ("reset", "stop everything, guests too, and remove all state", False),
-    "keystone": ("keystone", "rotate the keys of the identity service", False),
+    "keystone": ("keystone", "rotate the keys of the identity service, or try a mapping", False),
     "sim": ("sim", "simulate whole clouds from seeds, with faults, and check what is left", True),
     "test": ("quality", "run every check and every test", False),
     "bench": ("bench", "run the benchmarks of bench/", False),
@@ -81,11 +81,7 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
     logs.add_argument("process", nargs="?", choices=["control", "node"])
     logs.add_argument("-f", "--follow", action="store_true", help="go on as more is written")
     logs.add_argument("-n", "--lines", type=int, default=40, help="last lines to show (40)")
-    commands["keystone"].add_argument(
-        "action",
-        choices=["token-rotate", "receipt-rotate", "credential-rotate", "credential-migrate"],
-        help="which keys to rotate, or to seal all credentials with the present key",
-    )
+    _keystone(commands["keystone"])
     sim = commands["sim"]
     sim.add_argument("--seeds", type=int, default=100, help="how many seeds to run (100)")
     sim.add_argument("--first", type=int, default=1, help="the first of them (1)")
@@ -106,6 +102,21 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
         help="also take away what only the release before needed, once none of it runs",
     )
     commands["reset"].add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _keystone(keystone: argparse.ArgumentParser) -> None:
+    keystone.add_argument(
+        "action",
+        choices=[
+            *("token-rotate", "receipt-rotate", "credential-rotate", "credential-migrate"),
+            "mapping-engine",
+        ],
+        help="rotate keys, seal all credentials with the present key, or try a mapping",
+    )
+    keystone.add_argument("--rules", type=Path, help="mapping-engine: JSON rules, or a mapping")
+    keystone.add_argument("--input", type=Path, help="mapping-engine: lines of `name: value`")
+    keystone.add_argument("--prefix", default="", help="mapping-engine: names that count begin so")
+    keystone.add_argument("--schema-version", default="", help="mapping-engine: 1.0, 2.0 or 3.0")
 
 
 def _node(node: argparse.ArgumentParser) -> None:

@@ -150,8 +150,10 @@ async def groups(keystone: Keystone, req: Request[None]) -> Document:
     ends = await users.groups_end(keystone, user.id)
 
     def view(req: Request[Any], group: Group) -> Document:
-        until = {"membership_expires_at": iso(ends[group.id], micros=True)}
-        return {**views.group(req, group), **(until if group.id in ends else {})}
+        shown = views.group(req, group)
+        if group.id in ends:
+            shown["membership_expires_at"] = iso(ends[group.id], micros=True)
+        return shown
 
     return views.collection(req, "groups", found, view, wanted)
 
