@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 
 from aerostat.assembly.image_stores import open_stores
+from aerostat.contracts.image import registry
+from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.kit.clock import SystemClock
 from aerostat.kit.context import Context
 from aerostat.kit.db.migrate import differences, upgrade
@@ -20,6 +22,7 @@ from aerostat.services.glance import runtime
 from aerostat.services.glance.config import GlanceConfig
 from aerostat.services.glance.db.tables import metadata
 from aerostat.services.glance.drivers.file import FileDriver
+from aerostat.services.glance.registry import RegistryDatabase, RegistryProvider
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.service import manifest
 
@@ -31,6 +34,9 @@ PERSONAS = {
     "service": ("services", ("service",)),
     "third": ("p3", ("member", "reader")),
 }
+DATA_API = "sqlalchemy"
+"""How glance reaches its rows; conftest.py runs many tests over a registry too."""
+
 OCTETS = {"content-type": "application/octet-stream"}
 PATCH = "application/openstack-images-v2.1-json-patch"
 
@@ -110,7 +116,10 @@ async def cloud_in(folder: Path, config: GlanceConfig | None = None) -> AsyncIte
     assert await db.read(differences, "glance", metadata) == []
     config, state = config or GlanceConfig(), folder / "glance"
     stores = open_stores(config, state, SystemClock())
-    glance = runtime.build(db, state, stores, config)
+    bus = EmbeddedBus()
+    registry.serve(bus, RegistryProvider(db))
+    used = RegistryDatabase(registry.at(bus)) if DATA_API == "registry" else db
+    glance = runtime.build(used, state, stores, config)
     api = Api(manifest.api, glance, Policy(manifest.rules), authenticate)
     transport = httpx.ASGITransport(app=api)
     async with httpx.AsyncClient(transport=transport, base_url="http://glance") as http:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.api.glance_cloud import OCTETS, Cloud, cloud_in
+from glance_cloud import OCTETS, Cloud, cloud_in
 
 from aerostat.assembly.joining import Authority
 from aerostat.kit.http.serve import HttpServer, Tls

@@ -15,7 +15,8 @@ APIS = {
 """Role -> the service whose API it serves."""
 
 NOVA = ("nova-api", "nova-scheduler", "nova-conductor", "nova-metadata", "nova-novncproxy")
-CONTROL = tuple(dict.fromkeys((*APIS, *NOVA)))
+REGISTRY = "glance-registry"
+CONTROL = tuple(dict.fromkeys((*APIS, REGISTRY, *NOVA)))
 NETWORK = AGENTS
 NODE = ("nova-compute", *NETWORK)
 GROUPS = {"control": CONTROL, "node": NODE}

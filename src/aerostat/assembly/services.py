@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from aerostat.assembly.image_stores import open_stores
-from aerostat.assembly.roles import APIS, CONTROL, NOVA, Roles
+from aerostat.assembly.roles import APIS, CONTROL, NOVA, REGISTRY, Roles
 from aerostat.assembly.settings import Settings, options
 from aerostat.contracts.compute import metadata
 from aerostat.contracts.events import BusNotifier
 from aerostat.contracts.identity import CatalogService, identity
-from aerostat.contracts.image import image
+from aerostat.contracts.image import image, registry
 from aerostat.contracts.network import network
 from aerostat.contracts.placement import placement
 from aerostat.kit.bus.endpoint import Bus
@@ -26,6 +26,7 @@ from aerostat.services.glance import provides as glance_provides
 from aerostat.services.glance import runtime as glance_runtime
 from aerostat.services.glance import service as glance_service
 from aerostat.services.glance.config import GlanceConfig
+from aerostat.services.glance.registry import RegistryDatabase, RegistryProvider
 from aerostat.services.keystone import provides as keystone_provides
 from aerostat.services.keystone import runtime as keystone_runtime
 from aerostat.services.keystone import service as keystone_service
@@ -98,6 +99,8 @@ async def build(world: World, admin_password: str, roles: Roles = frozenset(CONT
     if "keystone" in roles:
         await _fill(world, keystone, admin_password)
         identity.serve(world.bus, provider)
+    if REGISTRY in roles:
+        registry.serve(world.bus, RegistryProvider(world.db))
     if "glance-api" in roles:
         services["glance"] = await _glance(world)
     if "placement-api" in roles:
@@ -175,9 +178,11 @@ async def _glance(world: World) -> Any:
     state = world.settings.control_dir / "glance"
     config = options(world.settings.glance, GlanceConfig, "glance")
     stores = open_stores(config, state, world.clock)
-    glance = glance_runtime.build(world.db, state, stores, config, clock=world.clock)
+    direct = config.data_api == "sqlalchemy"
+    db = world.db if direct else RegistryDatabase(registry.at(world.bus))
+    glance = glance_runtime.build(db, state, stores, config, clock=world.clock)
     glance.identity = identity.at(world.bus)
-    if not world.db.shared:  # What another copy is writing is none of this one's business.
+    if not db.shared:  # What another copy is writing is none of this one's business.
         await glance_provides.recover(glance)
     image.serve(world.bus, glance_provides.ImageProvider(glance))
     return glance

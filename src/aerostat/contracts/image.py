@@ -97,3 +97,22 @@ class Image(Protocol):
 
 
 image: Endpoint[Image] = Endpoint("glance", Image)
+
+
+class Registry(Protocol):
+    """The rows of images, for copies of glance-api that do not reach the database.
+
+    `name`: one of glance's transactions; `arguments`, and what comes back: msgpack. Nodes may not
+    call it.
+    """
+
+    async def read(self, *, name: str, arguments: bytes) -> bytes:
+        """Run a transaction that reads. Raises: BadRequest (unknown), and what it raises."""
+        ...
+
+    async def write(self, *, name: str, arguments: bytes) -> bytes:
+        """Run a transaction that writes. Raises: BadRequest (unknown), and what it raises."""
+        ...
+
+
+registry: Endpoint[Registry] = Endpoint("glance-registry", Registry)

@@ -1,5 +1,7 @@
 """What an operator may set of glance; the names are upstream's where the meaning is."""
 
+from typing import Literal
+
 from msgspec import Struct, field
 
 from aerostat.kit.log import Secret
@@ -90,6 +92,9 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
 
     default_backend: str = "file"
     """The id of the store that takes data if the client does not say which."""
+
+    data_api: Literal["sqlalchemy", "registry"] = "sqlalchemy"
+    """Who owns the rows: this process over its database, or a glance-registry over the bus."""
 
     node_staging_uri: str = ""
     """The folder where data arrives; several glance-api share it. `glance/staging` if empty."""

@@ -5,7 +5,6 @@ import contextlib
 from msgspec.structs import replace
 
 from aerostat.contracts.image import ImageFacts, NewImage
-from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Forbidden, NotFound
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.domain import downloads, images
@@ -93,11 +92,7 @@ class ImageProvider:
 
     async def named(self, *, owner: str, properties: dict[str, str]) -> list[ImageFacts]:
         """Return a project's images with these properties, the newest first."""
-
-        def read(tx: Tx) -> list[Image]:
-            return rows.owned(tx, owner)
-
-        found = await self._glance.db.read(read)
+        found = await self._glance.db.read(rows.owned, owner)
         wanted = properties.items()
         return [_facts(i) for i in found if wanted <= i.properties.items()]
 

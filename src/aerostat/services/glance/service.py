@@ -28,7 +28,7 @@ spec: ApiSpec = ApiSpec(
         ("/v2", [noun.routes for noun in NOUNS]),
     ],
     envelope=errors.glance,
-    statuses={"range_not_satisfiable": 416, "unacceptable_image": 415},
+    statuses={"gone": 410, "range_not_satisfiable": 416, "unacceptable_image": 415},
     service_type="image",
     max_body=1 << 20,
 )

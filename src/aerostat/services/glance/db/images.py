@@ -65,8 +65,11 @@ def add(tx: Tx, image: Image) -> Image:
 def save(tx: Tx, old: Image, new: Image, now: float) -> Image:
     """Write `new` in the place of `old`. Raises: GenerationConflict (it changed meanwhile)."""
     new = replace(new, generation=old.generation + 1, updated_at=now)
+    values = _values(new)
+    if new.lease == old.lease:
+        del values["lease_until"]  # Its holder may have renewed it meanwhile.
     stmt = update(t.images).where(C.id == old.id, C.generation == old.generation)
-    if tx.run(stmt.values(**_values(new))) != 1:
+    if tx.run(stmt.values(**values)) != 1:
         raise GenerationConflict(f"Image {old.id} was changed by another request")
     if new.tags != old.tags:
         tx.run(delete(t.tags).where(t.tags.c.image_id == new.id))
@@ -78,8 +81,10 @@ def save(tx: Tx, old: Image, new: Image, now: float) -> Image:
 
 
 def remove(tx: Tx, image: Image, now: float) -> None:
-    """Delete the row and all that hangs on it; its id stays used."""
-    tx.run(delete(t.images).where(C.id == image.id))
+    """Delete the row and all that hangs on it; its id stays used. Raises: GenerationConflict."""
+    stmt = delete(t.images).where(C.id == image.id, C.generation == image.generation)
+    if tx.run(stmt) != 1:
+        raise GenerationConflict(f"Image {image.id} was changed by another request")
     tx.run(insert(t.deleted_images).values(id=image.id, deleted_at=now))
 
 
@@ -89,6 +94,11 @@ def known(tx: Tx, ids: Sequence[str]) -> bool:
     return bool(
         tx.first(select(C.id).where(C.id.in_(ids))) or tx.first(select(gone).where(gone.in_(ids)))
     )
+
+
+def missing(tx: Tx, ids: Sequence[str]) -> list[str]:
+    """Return those of `ids` that are no images."""
+    return [one for one in ids if find(tx, one) is None]
 
 
 def beat(tx: Tx, leases: Sequence[str], until: float) -> None:

@@ -18,7 +18,7 @@ def find(tx: Tx, task_id: str) -> Task | None:
     return None if row is None else Task(*row)
 
 
-def listed(tx: Tx, limit: int, **equal: Any) -> list[Task]:
+def listed(tx: Tx, limit: int, equal: dict[str, Any]) -> list[Task]:
     """Return the newest tasks whose columns equal what is given."""
     stmt = _SELECT.where(*(C[name] == value for name, value in equal.items()))
     return [Task(*row) for row in tx.all(stmt.order_by(C.created_at.desc(), C.id).limit(limit))]
@@ -30,7 +30,7 @@ def add(tx: Tx, task: Task) -> None:
     tx.run(insert(t.tasks).values(**{n: getattr(task, n) for n in Task.__struct_fields__}))
 
 
-def change(tx: Tx, task_id: str, **values: Any) -> None:
+def change(tx: Tx, task_id: str, values: dict[str, Any]) -> None:
     """Write columns of a task."""
     tx.run(update(t.tasks).where(C.id == task_id).values(**values))
 

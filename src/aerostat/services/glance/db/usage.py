@@ -43,3 +43,8 @@ COUNT: dict[str, Callable[[Tx, str], int]] = {
     "image_count_uploading": coming,
 }
 """Unified limit -> how much of it is used; sizes are in MiB."""
+
+
+def counted(tx: Tx, owner: str, names: list[str]) -> dict[str, int]:
+    """Return how much of each limit is used."""
+    return {name: COUNT[name](tx, owner) for name in names}

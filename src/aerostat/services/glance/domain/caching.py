@@ -5,7 +5,6 @@ Source: glance documentation, "The Image Cache"; image api-ref, "Cache manage".
 
 from collections.abc import AsyncIterator
 
-from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Fault, NotFound
 from aerostat.kit.log import Logger
 from aerostat.services.glance.cache import Entry, ImageCache
@@ -105,11 +104,7 @@ async def tidy(glance: Glance) -> None:
     cache = glance.cache
     if cache is None:
         return
-
-    def gone(tx: Tx) -> list[str]:
-        return [one for one in list(cache.entries) if rows.find(tx, one) is None]
-
-    for image_id in await glance.db.read(gone):
+    for image_id in await glance.db.read(rows.missing, list(cache.entries)):
         await cache.remove(image_id)
     await cache.prune(glance.config.image_cache_max_size, glance.config.image_cache_stall_time)
     await prefetch(glance)

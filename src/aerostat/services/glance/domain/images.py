@@ -6,11 +6,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import BadRequest, Forbidden, TooLarge
+from aerostat.kit.errors import BadRequest, Forbidden, GenerationConflict, TooLarge
 from aerostat.services.glance.config import GlanceConfig
-from aerostat.services.glance.db import garbage, members
 from aerostat.services.glance.db import images as rows
-from aerostat.services.glance.domain import quotas, scrubbing
+from aerostat.services.glance.db import members
+from aerostat.services.glance.domain import changes, quotas, scrubbing
+from aerostat.services.glance.domain.changes import Draft
+from aerostat.services.glance.domain.quotas import Needs
 from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.model.listing import Listing, Viewer
@@ -66,11 +68,8 @@ async def create(glance: Glance, image: Image) -> Image:
     now = glance.clock.now()
     image = replace(image, status=states.QUEUED, created_at=now, updated_at=now)
 
-    def write(tx: Tx) -> Image:
-        quotas.check(tx, image.owner, limits, image_count_total=1)
-        return rows.add(tx, image)
-
-    return await glance.db.write(write)
+    needs = Needs(limits, {quotas.COUNT: 1})
+    return await glance.db.write(changes.create, image, needs)
 
 
 def check_quotas(config: GlanceConfig, image: Image) -> None:
@@ -89,12 +88,7 @@ def check_quotas(config: GlanceConfig, image: Image) -> None:
 async def edit(glance: Glance, image_id: str, change: Change) -> Image:
     """Apply `change` to the image as it is now. Raises: NotFound, and what `change` raises."""
 
-    def write(tx: Tx) -> Image:
-        old = rows.get(tx, image_id)
-        new = change(old)
-        return old if new == old else rows.save(tx, old, new, glance.clock.now())
-
-    return await glance.db.write(write)
+    return await changes.change(glance, image_id, lambda image: Draft(change(image)))
 
 
 async def delete(glance: Glance, image_id: str) -> None:
@@ -103,25 +97,27 @@ async def delete(glance: Glance, image_id: str) -> None:
     Where somebody is still bringing data in, theirs is removed by them, or later if they die.
     Raises: NotFound, Forbidden (protected).
     """
-    keys = [glance.ids() for _ in range(LOCATIONS_MAX)]
-    config, now = glance.config, glance.clock.now()
-
-    def write(tx: Tx) -> None:
-        image = rows.get(tx, image_id)
-        if image.protected:
-            raise Forbidden(f"Image {image_id} is protected and cannot be deleted.")
-        due_at = now + config.scrub_time if config.delayed_delete else now
-        if image.lease_until is not None:
-            due_at = max(due_at, image.lease_until)
-        rows.remove(tx, image, now)
-        garbage.add(tx, image_id, list(zip(keys, image.locations, strict=False)), due_at)
-        garbage.defer(tx, image_id, due_at)
-
-    await glance.db.write(write)
+    while not await _delete(glance, await glance.db.read(rows.get, image_id)):
+        """Somebody changed it meanwhile."""
     await glance.staging.remove(image_id)
     if glance.cache is not None:
         await glance.cache.remove(image_id)
     await scrubbing.scrub_image(glance, image_id)
+
+
+async def _delete(glance: Glance, image: Image) -> bool:
+    if image.protected:
+        raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
+    config, now = glance.config, glance.clock.now()
+    due_at = now + config.scrub_time if config.delayed_delete else now
+    if image.lease_until is not None:
+        due_at = max(due_at, image.lease_until)
+    keys = [glance.ids() for _ in image.locations]
+    try:
+        await glance.db.write(changes.remove, image, keys, due_at, now)
+    except GenerationConflict:
+        return False
+    return True
 
 
 def deactivate(image: Image) -> Image:

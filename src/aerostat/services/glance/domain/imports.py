@@ -9,12 +9,19 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, Fault
 from aerostat.kit.log import Logger
-from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.db import tasks
-from aerostat.services.glance.domain import elsewhere, leases, plugins, quotas, uploads
+from aerostat.services.glance.domain import (
+    changes,
+    elsewhere,
+    leases,
+    plugins,
+    quotas,
+    uploads,
+)
+from aerostat.services.glance.domain.changes import Draft
+from aerostat.services.glance.domain.quotas import Needs
 from aerostat.services.glance.domain.uploads import Arrived, Plan
 from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import FAILED_IMPORT, IMPORTING_TO, Image
@@ -79,12 +86,10 @@ async def start(glance: Glance, image_id: str, wanted: Import, asker: Asker) -> 
     task = new_task(glance, "api_image_import", image_id, wanted.input, asker)
     plans: list[Plan] = []
 
-    def begin(tx: Tx, image: Image) -> Image:
+    def begin(image: Image) -> Draft:
         plans[:] = [_plan(glance, image, wanted)]
         new = _begun(image, wanted, plans[0])
-        quotas.check(tx, image.owner, limits, image_size_total=0, image_count_uploading=1)
-        tasks.add(tx, task)
-        return new
+        return Draft(new, Needs(limits, {quotas.SIZE: 0, quotas.COMING: 1}), task)
 
     work = leases.work(glance, image_id, begin)
     lease = await work.__aenter__()
@@ -196,17 +201,16 @@ async def _remote(glance: Glance, job: Job, remote: elsewhere.Remote) -> AsyncIt
     """Take over what the remote image is, and return its data. Raises: BadRequest, Unavailable."""
     found = await elsewhere.find(glance, remote, job.source.token)
 
-    def write(tx: Tx) -> None:
-        now = uploads.held_row(tx, job.image_id, job.lease)
+    def inherit(now: Image) -> Draft:
         new = replace(
             now,
             disk_format=found.disk_format,
             container_format=found.container_format,
             properties={**now.properties, **found.properties},
         )
-        rows.save(tx, now, new, glance.clock.now())
+        return Draft(new)
 
-    await glance.db.write(write)
+    await changes.change(glance, job.image_id, inherit, job.lease)
     return glance.web.fetch(found.target, headers={"x-auth-token": job.source.token})
 
 
@@ -251,8 +255,8 @@ async def finish(glance: Glance, task: Task, status: str, message: str, image_id
 
 
 async def _note(glance: Glance, task: Task, **values: Any) -> None:
-    now = glance.clock.now()
-    await glance.db.write(lambda tx: tasks.change(tx, task.id, updated_at=now, **values))
+    values["updated_at"] = glance.clock.now()
+    await glance.db.write(tasks.change, task.id, values)
 
 
 async def create_task(
@@ -265,12 +269,8 @@ async def create_task(
     lease, now = glance.ids(), glance.clock.now()
     made = replace(image, status=states.IMPORTING, created_at=now, updated_at=now)
 
-    def write(tx: Tx) -> None:
-        quotas.check(tx, image.owner, limits, image_count_total=1, image_size_total=0)
-        rows.add(tx, leases.lend(glance, made, lease))
-        tasks.add(tx, task)
-
-    await glance.db.write(write)
+    needs = Needs(limits, {quotas.COUNT: 1, quotas.SIZE: 0})
+    await glance.db.write(changes.create, leases.lend(glance, made, lease), needs, task)
     job = Job(image.id, lease, Plan((glance.stores.default,)), Source(WEB, target), asker.roles)
     glance.spawn(_run(glance, task, leases.going_on(glance, image.id, lease), job))
     return task

@@ -5,9 +5,10 @@ holder renews it (tasks/upkeep.py); one that is not renewed for `lease_s` is of 
 and whoever finds it undoes what that process was at.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from aerostat.kit.db.engine import Tx
@@ -16,6 +17,7 @@ from aerostat.kit.log import Logger
 from aerostat.services.glance.db import garbage, tasks
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.domain import scrubbing
+from aerostat.services.glance.domain.changes import Draft, Step, change
 from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import FAILED_IMPORT, IMPORTING_TO, Image
 from aerostat.services.glance.runtime import Glance
@@ -24,10 +26,15 @@ log = Logger("glance.leases")
 FOR_EVER = 1e15
 
 
+class Lease(Struct, frozen=True):
+    """A piece of work, and until when it is alive if nothing more is heard of it."""
+
+    id: str
+    until: float
+
+
 @asynccontextmanager
-async def work(
-    glance: Glance, image_id: str, begin: Callable[[Tx, Image], Image]
-) -> AsyncIterator[str]:
+async def work(glance: Glance, image_id: str, begin: Step) -> AsyncIterator[str]:
     """Hold the image while the body runs; yield the lease. `begin` makes the first change.
 
     What the body did not finish (`finish`) is undone: no data, and the status from before.
@@ -36,14 +43,14 @@ async def work(
     lease = glance.ids()
     glance.leases.add(lease)
 
-    def take(tx: Tx) -> None:
-        image = rows.get(tx, image_id)
+    def take(image: Image) -> Draft:
         if image.lease is not None:
             raise Conflict(f"Image {image_id} is being worked on.")
-        rows.save(tx, image, lend(glance, begin(tx, image), lease), glance.clock.now())
+        draft = begin(image)
+        return replace(draft, image=lend(glance, draft.image, lease))
 
     try:
-        await glance.db.write(take)
+        await change(glance, image_id, take)
         try:
             yield lease
         finally:
@@ -76,22 +83,25 @@ def finish(image: Image) -> Image:
 async def end(glance: Glance, image_id: str, lease: str) -> None:
     """Undo what was not finished under the lease; nothing if it is another's by now."""
     await _sweep(glance, lease)
-
-    def mine(tx: Tx) -> bool:
-        found = rows.find(tx, image_id)
-        if found is None and not glance.config.delayed_delete:
-            garbage.defer(tx, image_id, glance.clock.now())  # It waited for this work to end.
-        return found is None or found.lease == lease
-
-    if await glance.db.write(mine):
+    now = glance.clock.now()
+    if await glance.db.write(ending, image_id, lease, now, glance.config.delayed_delete):
         await scrubbing.scrub_image(glance, image_id)
+        await glance.db.write(release, image_id, lease, now)
 
-        def release(tx: Tx) -> None:
-            found = rows.find(tx, image_id)
-            if found is not None and found.lease == lease:
-                rows.save(tx, found, finish(undone(found)), glance.clock.now())
 
-        await glance.db.write(release)
+def ending(tx: Tx, image_id: str, lease: str, now: float, delayed: bool) -> bool:
+    """Tell whether what the image has too much is the holder's to remove."""
+    found = rows.find(tx, image_id)
+    if found is None and not delayed:
+        garbage.defer(tx, image_id, now)  # It waited for this work to end.
+    return found is None or found.lease == lease
+
+
+def release(tx: Tx, image_id: str, lease: str, now: float) -> None:
+    """Let go of an image, as it was before the work."""
+    found = rows.find(tx, image_id)
+    if found is not None and found.lease == lease:
+        rows.save(tx, found, finish(undone(found)), now)
 
 
 async def _sweep(glance: Glance, lease: str) -> None:
@@ -127,39 +137,42 @@ async def beat(glance: Glance) -> None:
 async def bury(glance: Glance, *, everybody: bool = False) -> list[str]:
     """Undo the work of dead processes; return the images. `everybody`: no other process lives."""
     now = glance.clock.now()
-    mine = glance.ids()
-
-    def take(tx: Tx) -> list[tuple[str, str]]:
-        found = rows.expired(tx, FOR_EVER if everybody else now)
-        for image in found:
-            rows.save(tx, image, lend(glance, image, mine), now)
-            tasks.fail_unfinished(tx, image.id, now)
-        return [(image.id, str(image.lease)) for image in found]
-
-    taken = await glance.db.write(take)
+    mine = Lease(glance.ids(), now + glance.config.lease_s)
+    taken = await glance.db.write(take_over, mine, FOR_EVER if everybody else now, now)
     for image_id, lease in taken:
         await _sweep(glance, lease)
-        await end(glance, image_id, mine)
+        await end(glance, image_id, mine.id)
         log.info("lease.buried", image_id=image_id)
     return [image_id for image_id, _ in taken]
+
+
+def take_over(tx: Tx, mine: Lease, before: float, now: float) -> list[tuple[str, str]]:
+    """Hold the images whose leases ended before; return them with the leases that they had."""
+    found = rows.expired(tx, before)
+    for image in found:
+        rows.save(tx, image, replace(image, lease=mine.id, lease_until=mine.until), now)
+        tasks.fail_unfinished(tx, image.id, now)
+    return [(image.id, str(image.lease)) for image in found]
 
 
 async def recover(glance: Glance) -> None:
     """Put right what the one process before this one left when it died."""
     await bury(glance, everybody=True)
-
-    def staged(tx: Tx) -> set[str]:
-        return {image.id for image in rows.in_status(tx, states.UPLOADING)}
-
-    keep = await glance.db.read(staged)
+    keep = set(await glance.db.read(staged))
     for image_id in keep:
         if not glance.staging.path(image_id).exists():
-            await glance.db.write(_unstage, image_id, glance.clock.now())
+            await glance.db.write(unstage, image_id, glance.clock.now())
     if gone := await glance.staging.sweep(keep):
         log.info("image.files_swept", files=gone)
     await scrubbing.scrub(glance)
 
 
-def _unstage(tx: Tx, image_id: str, now: float) -> None:
+def staged(tx: Tx) -> list[str]:
+    """Return the images whose data waits for an import."""
+    return [image.id for image in rows.in_status(tx, states.UPLOADING)]
+
+
+def unstage(tx: Tx, image_id: str, now: float) -> None:
+    """Let an image have no staged data."""
     image = rows.get(tx, image_id)
     rows.save(tx, image, undone(image), now)

@@ -12,12 +12,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, Fault, Forbidden, NotFound
 from aerostat.kit.log import Logger
-from aerostat.services.glance.db import garbage, tasks
 from aerostat.services.glance.db import images as rows
-from aerostat.services.glance.domain import imports, leases
+from aerostat.services.glance.domain import changes, imports, leases
+from aerostat.services.glance.domain.changes import Draft
 from aerostat.services.glance.domain.images import LOCATIONS_MAX, Change
 from aerostat.services.glance.domain.imports import Asker
 from aerostat.services.glance.model import image as states
@@ -46,21 +45,18 @@ async def size(glance: Glance, image_id: str, place: Location) -> int:
 async def edit(glance: Glance, image_id: str, moves: Sequence[Move], change: Change) -> Image:
     """Apply moves and another change at once. Raises: NotFound, Conflict, and what those raise."""
     sizes = [await size(glance, image_id, place) for move in moves for place in move.places]
-    keys = [glance.ids() for _ in range(LOCATIONS_MAX)] if moves else []
 
-    def write(tx: Tx) -> Image:
-        old = rows.get(tx, image_id)
-        new = change(old)
+    def step(old: Image) -> Draft:
+        new, lost = change(old), list[Location]()
         for move in moves:
             new = _moved(new, move)
         if moves:
             new = _with_data(old, new, moves, sizes)
             kept = {place.url for place in new.locations}
             lost = [place for place in old.locations if place.url not in kept]
-            garbage.add(tx, image_id, list(zip(keys, lost, strict=False)), glance.clock.now())
-        return old if new == old else rows.save(tx, old, new, glance.clock.now())
+        return Draft(new, lost=tuple((glance.ids(), place) for place in lost))
 
-    return await glance.db.write(write)
+    return await changes.change(glance, image_id, step)
 
 
 def _with_data(old: Image, new: Image, moves: Sequence[Move], sizes: Sequence[int]) -> Image:
@@ -142,15 +138,15 @@ async def add(
     given = {"image_id": image_id, "loc_url": url, "validation_data": claims}
     task = imports.new_task(glance, "location_import", image_id, given, asker)
 
-    def begin(tx: Tx, image: Image) -> Image:
+    def begin(image: Image) -> Draft:
         if image.status != states.QUEUED:
             raise Conflict(f"Only queued images get a location; this one is {image.status}.")
-        tasks.add(tx, task)
         if secure and claims:
-            return replace(image, status=states.IMPORTING, size=length)
+            return Draft(replace(image, status=states.IMPORTING, size=length), task=task)
         algo = {"hash_algo": glance.config.hashing_algorithm}
         facts: dict[str, Any] = algo if secure else claims
-        return replace(image, status=states.ACTIVE, size=length, locations=(place,), **facts)
+        new = replace(image, status=states.ACTIVE, size=length, locations=(place,), **facts)
+        return Draft(new, task=task)
 
     work = leases.work(glance, image_id, begin)
     lease = await work.__aenter__()
@@ -193,13 +189,11 @@ async def _hash(glance: Glance, proof: _Proof) -> None:
     if not proof.claims.items() <= facts.items():
         raise BadRequest("The data is not what was said of it.")
 
-    def finish(tx: Tx) -> None:
-        now = rows.get(tx, proof.image_id)
-        if now.lease == proof.lease:
-            new = replace(now, status=states.ACTIVE, locations=(proof.place,), **facts)
-            rows.save(tx, now, leases.finish(new), glance.clock.now())
+    def finish(now: Image) -> Draft:
+        new = replace(now, status=states.ACTIVE, locations=(proof.place,), **facts)
+        return Draft(leases.finish(new))
 
-    await glance.db.write(finish)
+    await changes.change(glance, proof.image_id, finish, proof.lease)
 
 
 async def drop(glance: Glance, image_id: str, store: str) -> None:
@@ -208,9 +202,8 @@ async def drop(glance: Glance, image_id: str, store: str) -> None:
     Raises: NotFound (it is not there), Forbidden (the only one, protected), Conflict (in work).
     """
     glance.stores.get(store)
-    key = glance.ids()
 
-    def begin(tx: Tx, image: Image) -> Image:
+    def begin(image: Image) -> Draft:
         lost = [place for place in image.locations if place.store == store]
         if image.lease is not None:
             raise Conflict(f"Image {image_id} is being worked on.")
@@ -221,8 +214,7 @@ async def drop(glance: Glance, image_id: str, store: str) -> None:
             raise NotFound(f"Image {image_id} is not in store {store}")
         if not kept:
             raise Forbidden("Cannot delete the last location of an image.")
-        garbage.add(tx, image_id, [(key, lost[0])], glance.clock.now())
-        return replace(image, locations=kept)
+        return Draft(replace(image, locations=kept), lost=((glance.ids(), lost[0]),))
 
     async with leases.work(glance, image_id, begin):
         """Its end removes what is garbage now."""

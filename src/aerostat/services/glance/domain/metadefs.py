@@ -23,7 +23,8 @@ async def listed(glance: Glance, viewer: Viewer, wanted: NamespaceListing) -> li
     return await glance.db.read(rows.listed, viewer, wanted)
 
 
-def _get(tx: Tx, viewer: Viewer, name: str) -> Namespace:
+def find(tx: Tx, viewer: Viewer, name: str) -> Namespace:
+    """Raises: NotFound."""
     found = rows.find(tx, viewer, name)
     if found is None:
         raise NotFound(f"Metadata definition namespace not found: {name}")
@@ -32,19 +33,21 @@ def _get(tx: Tx, viewer: Viewer, name: str) -> Namespace:
 
 async def get(glance: Glance, viewer: Viewer, name: str) -> Namespace:
     """Raises: NotFound."""
-    return await glance.db.read(_get, viewer, name)
+    return await glance.db.read(find, viewer, name)
 
 
 async def create(glance: Glance, namespace: Namespace, items: Sequence[Item]) -> Namespace:
     """Insert a namespace with what is in it. Raises: Conflict (the name is taken)."""
 
-    def write(tx: Tx) -> Namespace:
-        _check_free(tx, namespace.namespace)
-        rows.add(tx, namespace)
-        rows.add_items(tx, items)
-        return namespace
+    return await glance.db.write(insert, namespace, items)
 
-    return await glance.db.write(write)
+
+def insert(tx: Tx, namespace: Namespace, items: Sequence[Item]) -> Namespace:
+    """Raises: Conflict."""
+    _check_free(tx, namespace.namespace)
+    rows.add(tx, namespace)
+    rows.add_items(tx, items)
+    return namespace
 
 
 def _check_free(tx: Tx, name: str) -> None:
@@ -55,14 +58,15 @@ def _check_free(tx: Tx, name: str) -> None:
 async def update(glance: Glance, old: Namespace, changes: dict[str, Any]) -> Namespace:
     """Write changes to a namespace. Raises: Conflict (the new name is taken)."""
     new = replace(old, **changes, updated_at=glance.clock.now())
+    return await glance.db.write(save, old.namespace, new)
 
-    def write(tx: Tx) -> Namespace:
-        if new.namespace != old.namespace:
-            _check_free(tx, new.namespace)
-        rows.save(tx, old.namespace, new)
-        return new
 
-    return await glance.db.write(write)
+def save(tx: Tx, name: str, new: Namespace) -> Namespace:
+    """Raises: Conflict."""
+    if new.namespace != name:
+        _check_free(tx, new.namespace)
+    rows.save(tx, name, new)
+    return new
 
 
 async def delete(glance: Glance, namespace: Namespace) -> None:
@@ -82,7 +86,8 @@ async def items(glance: Glance, namespace: str, kind: str | None = None) -> list
     return await glance.db.read(rows.items, namespace, kind)
 
 
-def _item(tx: Tx, namespace: str, kind: str, name: str) -> Item:
+def find_item(tx: Tx, namespace: str, kind: str, name: str) -> Item:
+    """Raises: NotFound."""
     found = rows.item(tx, namespace, kind, name)
     if found is None:
         raise NotFound(f"The metadata definition {kind} {name} was not found in {namespace}.")
@@ -91,18 +96,20 @@ def _item(tx: Tx, namespace: str, kind: str, name: str) -> Item:
 
 async def item(glance: Glance, namespace: str, kind: str, name: str) -> Item:
     """Raises: NotFound."""
-    return await glance.db.read(_item, namespace, kind, name)
+    return await glance.db.read(find_item, namespace, kind, name)
 
 
 async def add_item(glance: Glance, new: Item) -> Item:
     """Insert a definition. Raises: Conflict (the name is taken)."""
 
-    def write(tx: Tx) -> Item:
-        _check_item_free(tx, new)
-        rows.add_items(tx, [new])
-        return new
+    return await glance.db.write(insert_item, new)
 
-    return await glance.db.write(write)
+
+def insert_item(tx: Tx, new: Item) -> Item:
+    """Raises: Conflict."""
+    _check_item_free(tx, new)
+    rows.add_items(tx, [new])
+    return new
 
 
 def _check_item_free(tx: Tx, new: Item) -> None:
@@ -121,14 +128,15 @@ async def replace_items(
     Raises: Conflict (a name is taken).
     """
 
-    def write(tx: Tx) -> None:
-        if not keep:
-            rows.remove_items(tx, namespace, kind)
-        for one in new:
-            _check_item_free(tx, one)
-            rows.add_items(tx, [one])
+    await glance.db.write(write_items, namespace, kind, new, keep)
 
-    await glance.db.write(write)
+
+def write_items(tx: Tx, namespace: str, kind: str, new: Sequence[Item], keep: bool) -> None:
+    """Raises: Conflict."""
+    if not keep:
+        rows.remove_items(tx, namespace, kind)
+    for one in new:
+        insert_item(tx, one)
 
 
 async def change_item(
@@ -138,18 +146,19 @@ async def change_item(
 
     Raises: NotFound, Conflict (the name is taken).
     """
-    now = glance.clock.now()
+    old = await item(glance, namespace, kind, name)
+    called = str(document.get("name", name))
+    new = replace(old, name=called, document=document, updated_at=glance.clock.now())
+    return await glance.db.write(save_item, name, new)
 
-    def write(tx: Tx) -> Item:
-        old = _item(tx, namespace, kind, name)
-        called = str(document.get("name", name))
-        new = replace(old, name=called, document=document, updated_at=now)
-        if called != name:
-            _check_item_free(tx, new)
-        rows.save_item(tx, old, new)
-        return new
 
-    return await glance.db.write(write)
+def save_item(tx: Tx, name: str, new: Item) -> Item:
+    """Raises: NotFound, Conflict."""
+    old = find_item(tx, new.namespace, new.kind, name)
+    if new.name != name:
+        _check_item_free(tx, new)
+    rows.save_item(tx, old, new)
+    return new
 
 
 async def remove_item(glance: Glance, namespace: str, kind: str, name: str) -> None:

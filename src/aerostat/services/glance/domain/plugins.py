@@ -9,11 +9,10 @@ from collections.abc import AsyncIterator, Iterator
 
 from msgspec.structs import replace
 
-from aerostat.kit.db.engine import Tx
 from aerostat.services.glance import unpacking
 from aerostat.services.glance.converter import convert
-from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.domain import uploads
+from aerostat.services.glance.domain.changes import Draft, change
 from aerostat.services.glance.domain.uploads import Arrived
 from aerostat.services.glance.inspector import check
 from aerostat.services.glance.model.image import Image
@@ -29,7 +28,7 @@ DECOMPRESSION, CONVERSION, INJECTION = (
 async def apply(glance: Glance, image_id: str, arrived: Arrived, roles: tuple[str, ...]) -> Arrived:
     """Return the data as the plugins leave it; what they change of the image is written.
 
-    Raises: Unsupported, TooLarge, Unavailable, Gone.
+    Raises: Unsupported, TooLarge, Unavailable, Fault (gone).
     """
     plugins = glance.config.image_import_plugins
     if INJECTION in plugins and not set(roles) & set(glance.config.ignore_user_roles):
@@ -81,11 +80,7 @@ async def _replaced(glance: Glance, arrived: Arrived) -> Arrived:
 
 
 async def _change(glance: Glance, image_id: str, arrived: Arrived, **new: object) -> None:
-    def write(tx: Tx) -> None:
-        now = uploads.held_row(tx, image_id, arrived.lease)
-        rows.save(tx, now, _changed(now, new), glance.clock.now())
-
-    await glance.db.write(write)
+    await change(glance, image_id, lambda now: Draft(_changed(now, new)), arrived.lease)
 
 
 def _changed(image: Image, new: dict[str, object]) -> Image:

@@ -3,6 +3,8 @@
 Source: glance documentation, "Per-Tenant Quotas"; oslo.limit (a limit that is not registered is 0).
 """
 
+from msgspec import Struct
+
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import TooLarge
 from aerostat.services.glance.db import images as rows
@@ -13,6 +15,13 @@ SIZE, STAGED = "image_size_total", "image_stage_total"
 COUNT, COMING = "image_count_total", "image_count_uploading"
 Limits = dict[str, int]
 UNLIMITED = -1
+
+
+class Needs(Struct, frozen=True):
+    """What a change takes `more` of, and the limits of the project that it is for."""
+
+    limits: Limits
+    more: dict[str, int]
 
 
 async def limits(glance: Glance, owner: str | None) -> Limits:
@@ -31,10 +40,10 @@ async def of_image(glance: Glance, image_id: str) -> Limits:
     return await limits(glance, image.owner)
 
 
-def check(tx: Tx, owner: str | None, of: Limits, **more: int) -> None:
-    """Refuse what would be `more` than the limits of the owner. Raises: TooLarge."""
-    for name, delta in more.items():
-        limit = of.get(name, UNLIMITED)
+def check(tx: Tx, owner: str | None, needs: Needs) -> None:
+    """Refuse what would be more than the limits of the owner. Raises: TooLarge."""
+    for name, delta in needs.more.items():
+        limit = needs.limits.get(name, UNLIMITED)
         if limit == UNLIMITED or owner is None:
             continue
         used = usage.COUNT[name](tx, owner)
@@ -48,8 +57,5 @@ def check(tx: Tx, owner: str | None, of: Limits, **more: int) -> None:
 async def used(glance: Glance, owner: str) -> dict[str, dict[str, int]]:
     """Return each limit of a project and how much of it is used."""
     of = await limits(glance, owner)
-
-    def read(tx: Tx) -> dict[str, dict[str, int]]:
-        return {n: {"limit": of[n], "usage": usage.COUNT[n](tx, owner)} for n in of}
-
-    return await glance.db.read(read)
+    counted = await glance.db.read(usage.counted, owner, list(of))
+    return {name: {"limit": of[name], "usage": counted[name]} for name in of}

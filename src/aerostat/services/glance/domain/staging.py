@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator
 
 from msgspec.structs import replace
 
-from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Conflict
-from aerostat.services.glance.db import images as rows
+from aerostat.kit.errors import Conflict, Fault
 from aerostat.services.glance.domain import leases, quotas
-from aerostat.services.glance.domain.uploads import Gone
+from aerostat.services.glance.domain.changes import GONE, Draft, change
+from aerostat.services.glance.domain.quotas import Needs
 from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.runtime import Glance
@@ -18,26 +17,24 @@ async def stage(glance: Glance, image_id: str, chunks: AsyncIterator[bytes]) -> 
     """Keep `chunks` for a later import. Raises: NotFound, Conflict, BadRequest, TooLarge."""
     limits = await quotas.of_image(glance, image_id)
 
-    def begin(tx: Tx, image: Image) -> Image:
+    def begin(image: Image) -> Draft:
         if image.status != states.QUEUED:
             raise Conflict(
                 f"Image status transition from {image.status} to {states.UPLOADING} is not allowed"
             )
-        quotas.check(tx, image.owner, limits, image_stage_total=0, image_count_uploading=1)
-        return replace(image, status=states.move(image.status, states.UPLOADING))
+        new = replace(image, status=states.move(image.status, states.UPLOADING))
+        return Draft(new, Needs(limits, {quotas.STAGED: 0, quotas.COMING: 1}))
 
     async with leases.work(glance, image_id, begin) as lease:
         written = await glance.staging.write(lease, chunks, glance.config.image_size_cap)
         await glance.staging.rename(lease, image_id)
 
-        def finish(tx: Tx) -> None:
-            now = rows.find(tx, image_id)
-            if now is None or now.lease != lease:
-                raise Gone("The image was deleted while its data was uploaded.")
-            rows.save(tx, now, leases.finish(replace(now, size=written.size)), glance.clock.now())
+        def finish(image: Image) -> Draft:
+            return Draft(leases.finish(replace(image, size=written.size)))
 
         try:
-            await glance.db.write(finish)
-        except Gone:
-            await glance.staging.remove(image_id)
+            await change(glance, image_id, finish, lease)
+        except Fault as why:
+            if why.code == GONE:
+                await glance.staging.remove(image_id)
             raise

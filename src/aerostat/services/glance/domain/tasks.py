@@ -12,12 +12,12 @@ TASKS_MAX = 1000
 
 async def of_image(glance: Glance, image_id: str) -> list[Task]:
     """Return the tasks of an image, newest first."""
-    return await glance.db.read(lambda tx: tasks.listed(tx, TASKS_MAX, image_id=image_id))
+    return await glance.db.read(tasks.listed, TASKS_MAX, {"image_id": image_id})
 
 
 async def listed(glance: Glance, limit: int, **equal: Any) -> list[Task]:
     """Return the newest tasks."""
-    return await glance.db.read(lambda tx: tasks.listed(tx, min(limit, TASKS_MAX), **equal))
+    return await glance.db.read(tasks.listed, min(limit, TASKS_MAX), equal)
 
 
 async def get(glance: Glance, task_id: str) -> Task:

@@ -14,8 +14,9 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, Fault, TooLarge
 from aerostat.kit.log import Logger
 from aerostat.services.glance.db import garbage
-from aerostat.services.glance.db import images as rows
-from aerostat.services.glance.domain import leases, quotas, signatures
+from aerostat.services.glance.domain import changes, leases, quotas, signatures
+from aerostat.services.glance.domain.changes import GONE, Draft
+from aerostat.services.glance.domain.quotas import Needs
 from aerostat.services.glance.filestore import Written
 from aerostat.services.glance.inspector import Finding, check
 from aerostat.services.glance.model import image as states
@@ -28,12 +29,6 @@ from aerostat.services.glance.model.image import (
 from aerostat.services.glance.runtime import Glance
 
 log = Logger("glance.uploads")
-
-
-class Gone(Fault):
-    """The image was deleted while its data came in."""
-
-    code = "gone"
 
 
 class Plan(Struct, frozen=True):
@@ -65,19 +60,20 @@ async def upload(
     """Make `chunks` the data of a queued image, in a store or in the default one.
 
     Raises: NotFound, Conflict (it is not queued), BadRequest (no formats, the client went away,
-    no such store), TooLarge, Unsupported (the data is not what the image says), Gone, Unavailable.
+    no such store), TooLarge, Unsupported (the data is not what the image says), Fault (gone),
+    Unavailable.
     """
     plan = Plan((writable(glance, store or glance.stores.default),))
     limits = await quotas.of_image(glance, image_id)
 
-    def begin(tx: Tx, image: Image) -> Image:
+    def begin(image: Image) -> Draft:
         check_formats(image)
         if image.status != states.QUEUED:
             raise Conflict(
                 f"Image status transition from {image.status} to {states.SAVING} is not allowed"
             )
-        quotas.check(tx, image.owner, limits, image_size_total=0, image_count_uploading=1)
-        return replace(image, status=states.move(image.status, states.SAVING))
+        new = replace(image, status=states.move(image.status, states.SAVING))
+        return Draft(new, Needs(limits, {quotas.SIZE: 0, quotas.COMING: 1}))
 
     async with leases.work(glance, image_id, begin) as lease:
         written = await glance.staging.write(lease, chunks, glance.config.image_size_cap)
@@ -108,7 +104,8 @@ def check_formats(image: Image) -> None:
 async def adopt(glance: Glance, image_id: str, arrived: Arrived, plan: Plan) -> Image:
     """Inspect what arrived, store it and make the image active.
 
-    Raises: Unsupported (unacceptable data), BadRequest (signature), Gone, TooLarge, Unavailable.
+    Raises: Unsupported (unacceptable data), BadRequest (signature), Fault (gone), TooLarge,
+    Unavailable.
     """
     image = await held(glance, image_id, arrived.lease)
     await signatures.verify(glance, image, arrived.source)
@@ -128,15 +125,8 @@ async def adopt(glance: Glance, image_id: str, arrived: Arrived, plan: Plan) -> 
 
 
 async def held(glance: Glance, image_id: str, lease: str) -> Image:
-    """Return the image that is worked on under `lease`. Raises: Gone."""
-    return await glance.db.read(held_row, image_id, lease)
-
-
-def held_row(tx: Tx, image_id: str, lease: str) -> Image:
-    image = rows.find(tx, image_id)
-    if image is None or image.lease != lease:
-        raise Gone("The image was deleted while its data was uploaded.")
-    return image
+    """Return the image that is worked on under `lease`. Raises: Fault (gone)."""
+    return await glance.db.read(changes.held, image_id, lease)
 
 
 async def distribute(
@@ -145,7 +135,8 @@ async def distribute(
     """Bring a file into the stores of a plan, one after the other, and end the work.
 
     `become` changes the image once: with its first store, or with the last one if all must have
-    it. Raises: Gone, and what a store raises: any one if all must have it, the last if none has it.
+    it. Raises: Fault (gone), and what a store raises: any one if all must have it, the last if
+    none has it.
     """
     todo, done, failed = list(plan.stores), list[Location](), list[str]()
     image: Image | None = None
@@ -154,7 +145,7 @@ async def distribute(
         try:
             done.append(await _store(glance, image_id, arrived, store))
         except Fault as why:
-            if plan.all_must or isinstance(why, Gone) or not (image or done or todo):
+            if plan.all_must or why.code == GONE or not (image or done or todo):
                 raise
             log.warning("image.not_stored", image_id=image_id, store=store, reason=why.message)
             failed.append(store)
@@ -179,30 +170,32 @@ class _Step(Struct, frozen=True):
 async def _store(glance: Glance, image_id: str, arrived: Arrived, store: str) -> Location:
     driver = glance.stores.get(store)
     place = Location(driver.url(image_id), store, {"store": store})
-    key = glance.ids()
-
-    def announce(tx: Tx) -> None:
-        held_row(tx, image_id, arrived.lease)
-        garbage.add(tx, image_id, [(key, place)], glance.clock.now())
-
-    await glance.db.write(announce)
+    now = glance.clock.now()
+    await glance.db.write(announce, (image_id, arrived.lease), (glance.ids(), place), now)
     await driver.add(image_id, arrived.source)
     return place
 
 
+def announce(tx: Tx, work: tuple[str, str], where: tuple[str, Location], now: float) -> None:
+    """Write down that data may lie at a place from now on; `work`: the image and its lease.
+
+    Raises: Fault (gone).
+    """
+    image = changes.held(tx, *work)
+    garbage.add(tx, image.id, [where], now)
+
+
 async def _note(glance: Glance, image_id: str, step: _Step, become: Become | None) -> Image:
-    def write(tx: Tx) -> Image:
-        now = held_row(tx, image_id, step.lease)
+    def note(now: Image) -> Draft:
         new = become(now) if become else now
         new = replace(new, locations=(*now.locations, *step.places))
         if IMPORTING_TO in now.properties:
             told = {IMPORTING_TO: ",".join(step.todo), FAILED_IMPORT: ",".join(step.failed)}
             new = replace(new, properties={**now.properties, **told})
-        garbage.keep(tx, image_id, [place.url for place in step.places])
         new = new if step.todo else leases.finish(new)
-        return rows.save(tx, now, new, glance.clock.now())
+        return Draft(new, kept=tuple(place.url for place in step.places))
 
-    return await glance.db.write(write)
+    return await changes.change(glance, image_id, note, step.lease)
 
 
 async def inspect(glance: Glance, image: Image, arrived: Arrived) -> Finding | None:
