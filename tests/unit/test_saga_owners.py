@@ -171,16 +171,16 @@ async def test_who_cancels_need_not_be_the_owner(tmp_path: Path) -> None:
 
 async def test_a_dead_workers_saga_goes_on_elsewhere(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("aerostat.kit.saga.engine.BEAT_S", 0.02)
+    monkeypatch.setattr("aerostat.kit.saga.owners.LEASE_S", 0.2)
     workers = Workers(tmp_path)
     await workers.open()
-    (one, one_clock), (_, two_clock), first = await workers.pair()
+    (one, one_clock), _, first = await workers.pair()
     id_ = await workers.start(one, "a")
     await first.reached.wait()
-    assert one._tending is not None
-    one._tending.cancel()  # It lives, but cannot prove it any more.
+    for task in one._tending:
+        task.cancel()  # It lives, but cannot prove it any more.
     await asyncio.sleep(0)
-    two_clock.ahead_s += owners.LEASE_S + 1
-    one_clock.ahead_s += owners.LEASE_S + 1
+    one_clock.ahead_s += owners.HOLD_S
     assert await workers.ended(id_) == State.DONE
     assert workers.notes == ["two:a"]
     first.gate.set()  # The old owner's step ends after all: it must not write.
@@ -216,4 +216,79 @@ async def test_a_saga_of_nobody_that_is_known_is_taken_up(tmp_path: Path, monkey
     await two.resume(World("two", workers.notes))
     assert await workers.ended(id_) == State.DONE
     assert workers.notes == ["two:a"]
+    await workers.close()
+
+
+class Ears:
+    """A bus on which workers come and go."""
+
+    def __init__(self) -> None:
+        self.there: set[str] = set()
+
+    def serve(self, address: str, _methods: Any) -> None:
+        self.there.add(address.partition("@")[2])
+
+    async def served(self, address: str) -> bool:
+        return address.partition("@")[2] in self.there
+
+    async def call(self, *_: Any) -> Any:
+        return None
+
+
+async def watched(tmp_path: Path) -> tuple[Workers, Engine[World], JumpingClock, Any, Ears]:
+    """Return one worker that looks, by its own clock, at another one that never beats again."""
+    workers, ears = Workers(tmp_path), Ears()
+    await workers.open()
+    (one, clock), (two, _) = workers.engine(ears), workers.engine(ears)
+    for engine in (one, two):
+        engine._waker.serve(lambda _: None, engine._owners.me)
+        await engine._owners.prove()
+
+    async def look(times: int) -> set[str]:
+        for _ in range(times):
+            clock.ahead_s += owners.BEAT_S
+            await one._owners.prove()
+            await one._owners.listen()
+        return one._owners.dead()
+
+    return workers, two, clock, look, ears
+
+
+async def test_who_is_neither_in_the_database_nor_on_the_bus_is_dead_soon(tmp_path: Path) -> None:
+    workers, two, _, look, ears = await watched(tmp_path)
+    assert await look(8) == set()  # It is on the bus.
+    ears.there.discard(two._owners.me)
+    assert await look(3) == set()  # A moment is not enough.
+    assert await look(3) == {two._owners.me}
+    await two._owners.prove()
+    assert await look(1) == set()
+    ears.there.add(two._owners.me)
+    assert await look(int(owners.LEASE_S / owners.BEAT_S) - 1) == set()
+    assert await look(3) == {two._owners.me}
+    await workers.close()
+
+
+async def test_what_could_not_be_seen_does_not_count(tmp_path: Path) -> None:
+    workers, two, clock, look, ears = await watched(tmp_path)
+    ears.there.discard(two._owners.me)
+    assert await look(2) == set()
+    clock.ahead_s += 100  # The database was away.
+    assert await look(2) == set()
+    assert await look(5) == {two._owners.me}
+    await workers.close()
+
+
+async def test_a_worker_that_nobody_hears_lets_go_soon(tmp_path: Path) -> None:
+    workers, ears = Workers(tmp_path), Ears()
+    await workers.open()
+    one, clock = workers.engine(ears)
+    one._waker.serve(lambda _: None, one._owners.me)
+    await one._owners.prove()
+    await one._owners.listen()
+    clock.ahead_s += owners.BRIEF_S / 2
+    await one._owners.listen()
+    clock.ahead_s += owners.BRIEF_S * 0.9
+    assert one._owners.holds  # It is on the bus.
+    clock.ahead_s += owners.BRIEF_S * 0.2
+    assert not one._owners.holds
     await workers.close()

@@ -194,6 +194,15 @@ class SimBus:
         self._local[address] = methods
         self._network.serve(self._process, address, self._local)
 
+    async def served(self, address: str) -> bool:
+        """Tell whether a process that can be reached answers at `address`."""
+        network = self._network
+        await asyncio.sleep(network.chance.about(network.faults.latency_s))
+        if self._process.name in network.cut:
+            raise Unavailable("The message bus is out of reach.")
+        places = network.places.get(address, [])
+        return any(p.alive and p.name not in network.cut for p, _ in places)
+
     async def call(
         self, address: str, method: str, args: dict[str, Any], result: Any, timeout_s: float
     ) -> Any:

@@ -47,6 +47,10 @@ class EmbeddedBus:
         for link in self._links:
             link.announce(list(self._local))
 
+    async def served(self, address: str) -> bool:
+        """Tell whether this process or a peer answers at `address`."""
+        return address in self._local or address in self._remote
+
     def watch(self, seen: PeerSeen) -> None:
         """Be told when peers come and go."""
         self._watchers.append(seen)

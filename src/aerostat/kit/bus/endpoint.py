@@ -30,6 +30,13 @@ class Bus(Protocol):
         """Answer calls to `address` from now on; an address is served once in a process."""
         ...
 
+    async def served(self, address: str) -> bool:
+        """Tell whether anybody is there who would answer at `address`.
+
+        Raises: Unavailable (nobody can tell).
+        """
+        ...
+
 
 class Method:
     """One method of an endpoint: its argument types and result type, read from the Protocol.

@@ -131,24 +131,33 @@ class RabbitBus:
         unserved, away_s = 0, 0.0
         while not (await asyncio.wait({pending.answer}, timeout=LOOK_S))[0]:
             try:
-                there = await self._served(pending.request.address)
-            except amqp.BROKEN:
+                there = await self.served(pending.request.address)
+            except Unavailable:
                 away_s += LOOK_S
                 if away_s >= AWAY_S:
-                    raise Unavailable("The message bus is out of reach.") from None
+                    raise
                 continue
             unserved, away_s = (0 if there else unserved + 1), 0.0
             if unserved == LOOKS:
                 raise Unavailable(f"Nobody answers at {pending.request.address}.")
 
-    async def _served(self, address: str) -> bool:
+    async def served(self, address: str) -> bool:
+        """Tell whether a process consumes the calls to `address`.
+
+        While its queue changes leaders RabbitMQ says that nobody does.
+
+        Raises: Unavailable (no server is connected).
+        """
         if self._session is None:
-            raise ConnectionError
+            raise Unavailable("The message bus is out of reach.")
         if address not in self._looks:
             look = asyncio.create_task(self._session.consumers(address))
             self._looks[address] = look
             look.add_done_callback(lambda _: self._looks.pop(address, None))
-        return await asyncio.shield(self._looks[address]) > 0
+        try:
+            return await asyncio.shield(self._looks[address]) > 0
+        except amqp.BROKEN as why:
+            raise Unavailable("The message bus is out of reach.") from why
 
     async def _send(self, session: amqp.Session, pending: _Pending) -> None:
         try:

@@ -38,6 +38,9 @@ log = Logger("saga")
 TICK_S = 1e-5
 """Between the starts of two sagas of a key at least; a double tells such times apart."""
 
+ADRIFT_S = 1.0
+"""Between two looks for sagas that nobody runs."""
+
 RETRY_S = (0.1, 5.0)
 """First and longest wait before a step or an undo is tried again."""
 
@@ -91,14 +94,15 @@ class Engine(Generic[S]):
         self._db, self._clock, self._ids = db, clock, ids
         self._sagas = {saga.name: saga for saga in sagas}
         self._service: S | None = None
-        self._owners = Owners(db, store, clock, ids())
         self._waker = Waker(bus, saga_worker(store.table.name))
+        self._owners = Owners(db, store, clock, ids(), self._waker)
         self._queues: dict[str, deque[Record]] = {}
         self._known: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._steps: dict[str, asyncio.Task[Any]] = {}
         self._looks: set[asyncio.Task[None]] = set()
-        self._tending: asyncio.Task[None] | None = None
+        self._tending: list[asyncio.Task[None]] = []
+        self._searched_at = clock.monotonic()
         self._given_up: set[str] = set()
 
     async def resume(self, service: S) -> int:
@@ -110,7 +114,8 @@ class Engine(Generic[S]):
         self._waker.serve(self._look_soon, self._owners.me)
         if not self._owners.alone:
             await self._owners.prove()
-            self._tending = asyncio.create_task(self._tend(), name="saga-owner")
+            for work in (self._tend, self._hold):
+                self._tending.append(asyncio.create_task(work(), name=f"saga{work.__name__}"))
         keys = await self._db.read(self.store.keys, None if self._owners.alone else self._owners.me)
         for key in keys:
             await self._look(key)
@@ -154,13 +159,11 @@ class Engine(Generic[S]):
     async def close(self) -> None:
         """Stop where everything is; another worker, or the next start, goes on from there."""
         self._service = None  # From now on nothing is taken up.
-        tasks = [*self._tasks.values(), *self._looks]
-        if self._tending is not None:
-            tasks.append(self._tending)
+        tasks = [*self._tasks.values(), *self._looks, *self._tending]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._tending is not None:
+        if self._tending:
             try:
                 await self._db.write(self.store.bury, [self._owners.me])
             except Fault as why:  # The others will find out by themselves.
@@ -189,23 +192,36 @@ class Engine(Generic[S]):
         while True:
             try:
                 async with asyncio.timeout(HOLD_S - BEAT_S):
-                    if not await self._owners.prove():
-                        self._drop_all()
-                    if dead := self._owners.dead():
-                        log.warning("saga.workers_died", workers=sorted(dead))
-                        await self._db.write(self.store.bury, dead)
-                    for key in await self._db.read(self.store.keys, self._owners.me):
-                        if key not in self._queues:
-                            self._look_soon(key)
+                    await self._look_round()
             except Exception as why:  # The engine: the database may be away for a while.
                 log.warning("saga.not_proved", reason=repr(why))
+            await asyncio.sleep(BEAT_S)
+
+    async def _look_round(self) -> None:
+        if not await self._owners.prove():
+            self._drop_all()
+        await self._owners.listen()
+        if dead := self._owners.dead():
+            log.warning("saga.workers_died", workers=sorted(dead))
+            await self._db.write(self.store.bury, dead)
+        elif self._clock.monotonic() - self._searched_at < ADRIFT_S:
+            return
+        self._searched_at = self._clock.monotonic()
+        for key in await self._db.read(self.store.keys, self._owners.me):
+            if key not in self._queues:
+                self._look_soon(key)
+
+    async def _hold(self) -> None:
+        """Let go of everything as soon as another worker may have it."""
+        while True:
+            await asyncio.sleep(BEAT_S)
             if not self._owners.holds:
                 self._drop_all()
-            await asyncio.sleep(BEAT_S)
 
     def _drop_all(self) -> None:
         """Let go of every saga: another worker may have them."""
-        log.warning("saga.dropped", keys=len(self._tasks))
+        if self._tasks:
+            log.warning("saga.dropped", keys=len(self._tasks))
         for task in self._tasks.values():
             task.cancel()
 

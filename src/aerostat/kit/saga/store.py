@@ -153,15 +153,18 @@ class Store:
         """Return the workers that nobody has buried."""
         return {row[0] for row in tx.all(select(self.workers.c.id))}
 
-    def beat(self, tx: Tx, worker: str) -> dict[str, int]:
-        """Move a worker's counter on; return everybody's, without the worker's if it was new."""
+    def beat(self, tx: Tx, worker: str) -> bool:
+        """Move a worker's counter on; tell whether it had one."""
         c = self.workers.c
-        known = {row.id: row.beat for row in tx.all(select(c.id, c.beat))}
-        if worker in known:
-            tx.run(update(self.workers).where(c.id == worker).values(beat=known[worker] + 1))
-        else:
-            tx.run(insert(self.workers), {"id": worker, "beat": 0})
-        return known
+        if tx.run(update(self.workers).where(c.id == worker).values(beat=c.beat + 1)):
+            return True
+        tx.run(insert(self.workers), {"id": worker, "beat": 0})
+        return False
+
+    def beats(self, tx: Tx) -> dict[str, int]:
+        """Return everybody's counter."""
+        c = self.workers.c
+        return {row.id: row.beat for row in tx.all(select(c.id, c.beat))}
 
     def bury(self, tx: Tx, workers: Collection[str]) -> None:
         """Forget workers that are dead or have stopped; what they owned waits for others."""
