@@ -174,3 +174,17 @@ def test_what_nodes_call_says_which_host_calls() -> None:
         for name in vars(endpoint.contract):
             if not name.startswith("_"):
                 assert "host" in inspect.signature(getattr(endpoint.contract, name)).parameters
+
+
+async def test_a_passing_address_ends_with_its_process(buses: Buses) -> None:
+    bus, caller = await buses.open(), await buses.open()
+    buses.counter.serve(bus, CounterImpl(), "worker-1", passing=True)
+    address = f"{buses.counter.name}@worker-1"
+    while not await caller.served(address):
+        await asyncio.sleep(0.01)
+    assert await buses.counter.at(caller, "worker-1").add(host="h", amount=1) == 1
+    await bus.close()
+    while await caller.served(address):
+        await asyncio.sleep(0.01)
+    with pytest.raises(Unavailable):
+        await buses.counter.at(caller, "worker-1").add(host="h", amount=1)

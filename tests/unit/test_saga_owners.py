@@ -225,7 +225,7 @@ class Ears:
     def __init__(self) -> None:
         self.there: set[str] = set()
 
-    def serve(self, address: str, _methods: Any) -> None:
+    def serve(self, address: str, _methods: Any, *, passing: bool = False) -> None:
         self.there.add(address.partition("@")[2])
 
     async def served(self, address: str) -> bool:

@@ -188,7 +188,7 @@ class SimBus:
         self._network, self._process = network, process
         self._local: Served = {}
 
-    def serve(self, address: str, methods: dict[str, Method]) -> None:
+    def serve(self, address: str, methods: dict[str, Method], *, passing: bool = False) -> None:
         """Answer calls to `address`."""
         assert address not in self._local, address
         self._local[address] = methods

@@ -31,6 +31,18 @@ PREFETCH = 64
 EXPIRES_MS = 3_600_000
 """A queue that nobody has consumed from for this long is deleted, with what is in it."""
 
+LASTING: dict[str, Any] = {
+    "durable": True,
+    "arguments": {"x-queue-type": "quorum", "x-expires": EXPIRES_MS},
+}
+"""A queue whose calls outlive the broker's nodes and wait for whoever serves it."""
+
+PASSING: dict[str, Any] = {"auto_delete": True}
+"""A queue that ends with the connection which consumes from it, or with that one's node.
+
+A quorum queue goes on counting consumers whose node went away, for they may come back.
+"""
+
 BROKEN = (AMQPError, OSError, RuntimeError, asyncio.InvalidStateError)
 """What aiormq raises when a connection breaks under an operation."""
 
@@ -88,11 +100,12 @@ class Session:
 
         await self._answers.basic_consume(self.reply_queue, received, no_ack=True)
 
-    async def consume(self, address: str, on_call: OnMessage, *, for_nodes: bool) -> None:
-        """Receive the calls to an address from now on."""
+    async def consume(
+        self, address: str, on_call: OnMessage, *, for_nodes: bool, kind: dict[str, Any]
+    ) -> None:
+        """Receive the calls to an address from now on; `kind` is LASTING or PASSING."""
         queue = queue_of(address)
-        arguments = {"x-queue-type": "quorum", "x-expires": EXPIRES_MS}
-        await self._answers.queue_declare(queue, durable=True, arguments=arguments)
+        await self._answers.queue_declare(queue, **kind)
         if for_nodes and not self._node:
             await self._answers.queue_bind(queue, CONTROL, routing_key=address)
 

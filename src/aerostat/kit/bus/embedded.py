@@ -40,7 +40,7 @@ class EmbeddedBus:
         self._watchers: list[PeerSeen] = []
         self._arrived = asyncio.Event()
 
-    def serve(self, address: str, methods: dict[str, Method]) -> None:
+    def serve(self, address: str, methods: dict[str, Method], *, passing: bool = False) -> None:
         """Answer calls to `address`, from here and from every peer."""
         assert address not in self._local, address
         self._local[address] = methods

@@ -26,8 +26,11 @@ class Bus(Protocol):
         """
         ...
 
-    def serve(self, address: str, methods: "dict[str, Method]") -> None:
-        """Answer calls to `address` from now on; an address is served once in a process."""
+    def serve(self, address: str, methods: "dict[str, Method]", *, passing: bool = False) -> None:
+        """Answer calls to `address` from now on; an address is served once in a process.
+
+        One that is `passing` ends with this process: no call waits for its return.
+        """
         ...
 
     async def served(self, address: str) -> bool:
@@ -85,13 +88,13 @@ class Endpoint(Generic[T]):
         """Return a stand-in for the endpoint on `host`; each call ends within `timeout_s`."""
         return cast(T, _Stub(bus, f"{self.name}@{host}", self.contract, timeout_s))
 
-    def serve(self, bus: Bus, impl: T, host: str = ANY) -> None:
-        """Let `impl` answer the calls to this endpoint on `host`."""
+    def serve(self, bus: Bus, impl: T, host: str = ANY, *, passing: bool = False) -> None:
+        """Let `impl` answer the calls to this endpoint on `host` (see Bus.serve)."""
         methods = {
             name: Method(self.contract, name, getattr(impl, name))
             for name in _methods(self.contract)
         }
-        bus.serve(f"{self.name}@{host}", methods)
+        bus.serve(f"{self.name}@{host}", methods, passing=passing)
 
 
 class _Stub:

@@ -70,6 +70,7 @@ class RabbitBus:
         self._users = {URL(url).user or "guest" for url in urls}
         self._name = f"reply-{new_hex()}" + (f"@{host}" if host else "")
         self._local: dict[str, dict[str, Method]] = {}
+        self._passing: set[str] = set()
         self._pending: dict[str, _Pending] = {}
         self._answers: OrderedDict[tuple[str, str], asyncio.Task[Answer]] = OrderedDict()
         self._looks: dict[str, asyncio.Task[int]] = {}
@@ -79,10 +80,12 @@ class RabbitBus:
         self._connector: asyncio.Task[None] | None = None
         self._closing = False
 
-    def serve(self, address: str, methods: dict[str, Method]) -> None:
+    def serve(self, address: str, methods: dict[str, Method], *, passing: bool = False) -> None:
         """Answer calls to `address`, from here and from every process that is connected."""
         assert address not in self._local, address
         self._local[address] = methods
+        if passing:
+            self._passing.add(address)
         if self._session is not None:
             self._soon(self._also_consume(self._session, address))
 
@@ -202,8 +205,9 @@ class RabbitBus:
 
     async def _consume(self, session: amqp.Session, address: str) -> None:
         for_nodes = address.partition("@")[0] in self._for_nodes
+        kind = amqp.PASSING if address in self._passing else amqp.LASTING
         async with asyncio.timeout(CONSUME_S):
-            await session.consume(address, self._on_call, for_nodes=for_nodes)
+            await session.consume(address, self._on_call, for_nodes=for_nodes, kind=kind)
 
     async def _also_consume(self, session: amqp.Session, address: str) -> None:
         try:

@@ -146,7 +146,7 @@ class Waker:
         if self._bus is not None:
             woken = _Woken(wake)
             self._endpoint.serve(self._bus, woken)
-            self._endpoint.serve(self._bus, woken, me)
+            self._endpoint.serve(self._bus, woken, me, passing=True)
 
     async def hears(self, worker: str) -> bool:
         """Tell whether a worker is on the bus. Raises: Unavailable (nobody can tell)."""
