@@ -180,11 +180,11 @@ async def test_a_passing_address_ends_with_its_process(buses: Buses) -> None:
     bus, caller = await buses.open(), await buses.open()
     buses.counter.serve(bus, CounterImpl(), "worker-1", passing=True)
     address = f"{buses.counter.name}@worker-1"
-    while not await caller.served(address):
+    while not await caller.served(address):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     assert await buses.counter.at(caller, "worker-1").add(host="h", amount=1) == 1
     await bus.close()
-    while await caller.served(address):
+    while await caller.served(address):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     with pytest.raises(Unavailable):
         await buses.counter.at(caller, "worker-1").add(host="h", amount=1)
