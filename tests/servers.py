@@ -10,12 +10,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from aerostat.assembly.ceph import Ceph
 from aerostat.assembly.engines import MariaDb, PostgreSql, RabbitMq, Server
 
 KINDS: dict[str, type[Server]] = {
     "postgresql": PostgreSql,
     "mariadb": MariaDb,
     "rabbitmq": RabbitMq,
+    "ceph": Ceph,
 }
 
 _running: dict[str, Server] = {}

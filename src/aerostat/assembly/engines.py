@@ -16,7 +16,10 @@ from pathlib import Path
 
 from aerostat.kit.errors import DeadlineExceeded, Unsupported
 
-PACKAGES = ("postgresql-15", "mariadb-server", "rabbitmq-server", "haproxy", "slapd")
+PACKAGES = (
+    *("postgresql-15", "mariadb-server", "rabbitmq-server", "haproxy", "slapd"),
+    *("ceph-mon", "ceph-osd", "ceph-common", "python3-rados", "python3-rbd"),
+)
 READY_S = 60.0
 PORTS = range(30000, 32700)
 """Source: ip_local_port_range begins at 32768."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from aerostat.kit.errors import BadRequest, Fault, NotFound, Unavailable
+from aerostat.kit.errors import BadRequest, Conflict, Fault, NotFound, Unavailable
 from aerostat.kit.log import Logger
 from aerostat.services.glance.model.image import Image, Location
 from aerostat.services.glance.model.store import Store
@@ -70,6 +70,13 @@ class Stores:
     def near(self, locations: Sequence[Location]) -> bool:
         """Tell whether the first location that is read is a file of this host."""
         return any(self._drivers[place.store].local for place in self.ordered(locations)[:1])
+
+    async def check_free(self, locations: Sequence[Location]) -> None:
+        """Raises: Conflict (data is in use in its store), Unavailable."""
+        for place in locations:
+            driver = self._drivers.get(place.store)
+            if driver is not None and await driver.in_use(place.url):
+                raise Conflict("The image is in use in its store: others were cloned from it.")
 
     async def remove(self, store: str, url: str) -> bool:
         """Have nothing under `url`; tell whether that is so."""

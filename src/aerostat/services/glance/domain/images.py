@@ -95,7 +95,7 @@ async def delete(glance: Glance, image_id: str) -> None:
     """Delete the image; its data follows at once, or after scrub_time with delayed_delete.
 
     Where somebody is still bringing data in, theirs is removed by them, or later if they die.
-    Raises: NotFound, Forbidden (protected).
+    Raises: NotFound, Forbidden (protected), Conflict (in use in a store), Unavailable.
     """
     while not await _delete(glance, await glance.db.read(rows.get, image_id)):
         """Somebody changed it meanwhile."""
@@ -109,6 +109,8 @@ async def _delete(glance: Glance, image: Image) -> bool:
     if image.protected:
         raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
     config, now = glance.config, glance.clock.now()
+    if not config.delayed_delete:
+        await glance.stores.check_free(image.locations)
     due_at = now + config.scrub_time if config.delayed_delete else now
     if image.lease_until is not None:
         due_at = max(due_at, image.lease_until)

@@ -199,9 +199,12 @@ async def _hash(glance: Glance, proof: _Proof) -> None:
 async def drop(glance: Glance, image_id: str, store: str) -> None:
     """Remove an image's data from one store of several.
 
-    Raises: NotFound (it is not there), Forbidden (the only one, protected), Conflict (in work).
+    Raises: NotFound (it is not there), Forbidden (the only one, protected), Conflict (in work,
+    in use).
     """
     glance.stores.get(store)
+    there = (await glance.db.read(rows.get, image_id)).locations
+    await glance.stores.check_free([place for place in there if place.store == store])
 
     def begin(image: Image) -> Draft:
         lost = [place for place in image.locations if place.store == store]

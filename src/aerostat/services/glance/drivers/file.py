@@ -45,6 +45,10 @@ class FileDriver:
         except FileNotFoundError as why:
             raise NotFound("Image data is not there.") from why
 
+    async def in_use(self, url: str) -> bool:
+        """Return False: nobody can."""
+        return False
+
     async def remove(self, url: str) -> None:
         """Remove the file if it is there."""
         await self.files.remove(_name(url))

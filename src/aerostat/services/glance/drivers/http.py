@@ -41,6 +41,10 @@ class HttpDriver:
         """Return what the server says. Raises: NotFound, BadRequest, Unavailable."""
         return await self._web.size(await self._web.target(url))
 
+    async def in_use(self, url: str) -> bool:
+        """Return False: nobody can."""
+        return False
+
     async def remove(self, url: str) -> None:
         """Do nothing: it is not ours."""
 

@@ -70,7 +70,9 @@ class RbdDriver:
         with rbd.Image(ioctx, name) as image, source.open("rb") as file:
             at = 0
             while piece := file.read(PIECE_BYTES):
-                at += image.write(piece, at)
+                if piece.count(0) != len(piece):  # What was never written is zeros too.
+                    image.write(piece, at)
+                at += len(piece)
             image.flush()
             image.create_snap(SNAPSHOT)
             image.protect_snap(SNAPSHOT)
@@ -82,13 +84,19 @@ class RbdDriver:
         return self._read(name, start, length)
 
     async def _read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
-        end = start + length
-        while start < end:
-            piece = await self._in_thread(_piece, name, start, min(PIECE_BYTES, end - start))
-            if not piece:
-                raise Unavailable("Image data is cut off.")
-            start += len(piece)
-            yield piece
+        end, opened = start + length, await self._run(self._open, name)
+        try:
+            while start < end:
+                piece = await self._run(opened.image.read, start, min(PIECE_BYTES, end - start))
+                if not piece:
+                    raise Unavailable("Image data is cut off.")
+                start += len(piece)
+                yield piece
+        finally:
+            await asyncio.shield(self._run(opened.close))
+
+    def _open(self, name: str) -> "_Opened":
+        return _Opened(self._cluster.open_ioctx(self._config.rbd_store_pool), name)
 
     async def size(self, url: str) -> int:
         """Return the bytes of the image. Raises: NotFound, Unavailable."""
@@ -97,6 +105,13 @@ class RbdDriver:
     async def remove(self, url: str) -> None:
         """Remove the image. Raises: Conflict (clones need it), Unavailable."""
         await self._in_thread(self._remove, _name(url))
+
+    async def in_use(self, url: str) -> bool:
+        """Tell whether there are clones of the image. Raises: Unavailable."""
+        try:
+            return await self._in_thread(_has_clones, _name(url))
+        except NotFound:
+            return False
 
     def _remove(self, ioctx: Any, name: str) -> None:
         try:
@@ -118,9 +133,15 @@ class RbdDriver:
 
     async def _in_thread(self, fn: Callable[..., T], *args: Any) -> T:
         def run() -> T:
+            with self._cluster.open_ioctx(self._config.rbd_store_pool) as ioctx:
+                return fn(ioctx, *args)
+
+        return await self._run(run)
+
+    async def _run(self, fn: Callable[..., T], *args: Any) -> T:
+        def run() -> T:
             try:
-                with self._cluster.open_ioctx(self._config.rbd_store_pool) as ioctx:
-                    return fn(ioctx, *args)
+                return fn(*args)
             except rbd.ImageNotFound as why:
                 raise NotFound("Image data is not there.") from why
             except (rbd.DiskQuotaExceeded, rados.NoSpace) as why:
@@ -131,9 +152,25 @@ class RbdDriver:
         return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
 
-def _piece(ioctx: Any, name: str, start: int, length: int) -> bytes:
+class _Opened:
+    """The snapshot of an image, open to be read."""
+
+    def __init__(self, ioctx: Any, name: str) -> None:
+        self._ioctx = ioctx
+        try:
+            self.image = rbd.Image(ioctx, name, snapshot=SNAPSHOT, read_only=True)
+        except BaseException:
+            ioctx.close()
+            raise
+
+    def close(self) -> None:
+        self.image.close()
+        self._ioctx.close()
+
+
+def _has_clones(ioctx: Any, name: str) -> bool:
     with rbd.Image(ioctx, name, snapshot=SNAPSHOT, read_only=True) as image:
-        return bytes(image.read(start, length))
+        return any(True for _ in image.list_children())
 
 
 def _size(ioctx: Any, name: str) -> int:

@@ -98,6 +98,10 @@ class S3Driver:
         reply = await self._ask("HEAD", self._path(url))
         return int(reply.headers["content-length"])
 
+    async def in_use(self, url: str) -> bool:
+        """Return False: nobody can."""
+        return False
+
     async def remove(self, url: str) -> None:
         """Delete the object if it is there. Raises: Unavailable."""
         await self._ask("DELETE", self._path(url), expect=(200, 204, 404))

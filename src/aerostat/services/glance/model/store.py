@@ -39,6 +39,10 @@ class Store(Protocol):
         """Return how many bytes are there. Raises: NotFound, Unavailable, BadRequest."""
         ...
 
+    async def in_use(self, url: str) -> bool:
+        """Tell whether others hold on to the data, so that it cannot be removed."""
+        ...
+
     async def remove(self, url: str) -> None:
         """Have nothing under `url`; absence is fine. Raises: Unavailable."""
         ...
