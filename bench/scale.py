@@ -2,12 +2,15 @@
 
 For each engine and number of hosts: register the hosts, make as many servers at once as there are
 hosts (16 clients, one request a server), and measure until the last is ACTIVE. Then the listing of
-all servers page by page, and GET /allocation_candidates.
+all servers page by page, and GET /allocation_candidates. `--servers` makes more servers and
+`--providers` more resource providers (with inventories, but no host behind them) for those two.
+`--plot` draws what `--out` wrote (needs matplotlib).
 
 `--split` runs the roles in three processes over RabbitMQ instead of one `control`.
 
 usage: ./aerostat bench scale [--engines=sqlite,postgresql,mariadb] [--hosts=10,100,1000]
-                              [--out=FILE.json] [--split]
+                              [--servers=N] [--providers=N] [--out=FILE.json] [--split]
+       ./aerostat bench scale --plot=FILE.svg --out=FILE.json
 """
 
 import argparse
@@ -20,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -123,8 +127,9 @@ def engine(folder: Path, kind: str, *, split: bool) -> Iterator[list[Server]]:
             server.kill()
 
 
-def measure(kind: str, hosts: int, *, split: bool) -> dict[str, Any]:
+def measure(kind: str, hosts: int, options: argparse.Namespace) -> dict[str, Any]:
     """Return one row."""
+    split = options.split
     folder = Path(tempfile.mkdtemp(prefix="aerostat-scale-"))
     folder.chmod(0o755)
     try:
@@ -132,7 +137,9 @@ def measure(kind: str, hosts: int, *, split: bool) -> dict[str, Any]:
             cloud = Installation(folder, hosts, servers, split=split)
             try:
                 row = {"engine": kind, "split": split, "hosts": hosts, "hosts_up_s": cloud.start()}
-                row |= burst(cloud, hosts)
+                row |= burst(cloud, options.servers or hosts)
+                add_providers(cloud, options.providers - hosts)
+                row["providers"] = max(hosts, options.providers)
                 row |= listing(cloud) | candidates(cloud)
                 return row | {"pss_mib": cloud.memory_mib()}
             finally:
@@ -185,12 +192,38 @@ def _moment(text: str) -> float:
     return datetime.fromisoformat(text.rstrip("Z")).timestamp()
 
 
+def add_providers(cloud: Installation, count: int) -> None:
+    """Have `count` more resource providers, alike to those of the fake hosts."""
+    admin = cloud.admin()
+    inventories = {name: {"total": total} for name, total in (("VCPU", 64), ("MEMORY_MB", 262144))}
+
+    def make(number: int) -> None:
+        one = clouds[number % CLIENTS]
+        body = {"name": f"provider-{number}", "uuid": str(uuid.uuid4())}
+        one.post("placement", "/resource_providers", body)
+        path = f"/resource_providers/{body['uuid']}/inventories"
+        wanted = {"resource_provider_generation": 0, "inventories": inventories}
+        one.call("PUT", "placement", path, wanted)
+
+    clouds = [Cloud(admin.login) for _ in range(CLIENTS)]
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(make, range(count)))
+
+
 def listing(cloud: Installation) -> dict[str, Any]:
     """Time a walk through all servers with details, 1,000 a page at most."""
-    admin = cloud.admin()
-    began = time.monotonic()
-    count = len(admin.list("compute", "servers", "/servers/detail", limit=1000))
-    return {"list_all_s": time.monotonic() - began, "listed": count}
+    admin, marker, pages = cloud.admin(), "", list[float]()
+    count = 0
+    while True:
+        began = time.monotonic()
+        more = {"marker": marker} if marker else {}
+        found = admin.get("compute", "/servers/detail", limit=1000, **more)["servers"]
+        pages.append((time.monotonic() - began) * 1000)
+        if not found:
+            break
+        count, marker = count + len(found), found[-1]["id"]
+    shown = {"page_first_ms": pages[0], "page_slowest_ms": max(pages)}
+    return {"listed": count, "list_all_s": sum(pages) / 1000, **shown}
 
 
 def candidates(cloud: Installation) -> dict[str, Any]:
@@ -208,17 +241,48 @@ def candidates(cloud: Installation) -> dict[str, Any]:
     return row
 
 
+PLOTTED = {
+    "active_per_s": "servers to ACTIVE per second, burst of one per host",
+    "active_p99_s": "p99 from request to ACTIVE (s), same burst",
+    "candidates_10_p50_ms": "allocation candidates, limit=10, p50 (ms)",
+    "candidates_1000_p50_ms": "allocation candidates, limit=1000, p50 (ms)",
+}
+
+
+def plot(rows: list[dict[str, Any]], file: Path) -> None:
+    """Draw how figures grow with hosts, a line for each engine."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(2, 2, figsize=(10, 7))
+    for axis, (name, title) in zip(axes.flat, PLOTTED.items(), strict=True):
+        over = "providers" if name.startswith("candidates") else "hosts"
+        for kind in dict.fromkeys(row["engine"] for row in rows):
+            points = sorted({(r[over], r[name]) for r in rows if r["engine"] == kind})
+            axis.plot(*zip(*points, strict=True), marker="o", label=kind)
+        axis.set(xscale="log", yscale="log", xlabel=over, title=title)
+        axis.grid(visible=True, which="both", alpha=0.3)
+    axes.flat[0].legend()
+    figure.tight_layout()
+    figure.savefig(file)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engines", default="sqlite,postgresql,mariadb")
     parser.add_argument("--hosts", default="10,100,1000")
     parser.add_argument("--split", action="store_true")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--servers", type=int, default=0)
+    parser.add_argument("--providers", type=int, default=0)
+    parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    rows = []
+    if options.plot:
+        plot(json.loads(options.out.read_text()), options.plot)
+        return 0
+    rows = json.loads(options.out.read_text()) if options.out and options.out.exists() else []
     for kind in options.engines.split(","):
         for hosts in map(int, options.hosts.split(",")):
-            rows.append(measure(kind, hosts, split=options.split))
+            rows.append(measure(kind, hosts, options))
             shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()}
             print(json.dumps(shown), flush=True)
             if options.out:
