@@ -13,9 +13,11 @@ from aerostat.kit.db.migrate import upgrade
 from aerostat.kit.db.open import open_database
 from aerostat.kit.http.edge import Api
 from aerostat.kit.http.policy import Policy
+from aerostat.kit.http.serve import HttpServer
 from aerostat.services.keystone.config import KeystoneConfig
 from aerostat.services.keystone.domain.bootstrap import bootstrap
 from aerostat.services.keystone.drivers.ldap import directories
+from aerostat.services.keystone.drivers.openid import openid_providers
 from aerostat.services.keystone.provides import IdentityProvider
 from aerostat.services.keystone.runtime import Keystone, build
 from aerostat.services.keystone.service import manifest
@@ -44,6 +46,7 @@ class Cloud:
     keystone: Keystone
     clock: TickingClock
     http: httpx.AsyncClient
+    app: Any = None
     admin: str = ""
     roles: dict[str, str] = field(default_factory=dict)
     made: int = 0
@@ -109,6 +112,17 @@ def by_token(token: str) -> Any:
     return {"methods": ["token"], "token": {"id": token}}
 
 
+@asynccontextmanager
+async def served(cloud: Cloud, port: int) -> AsyncIterator[str]:
+    """Serve a cloud on a port of loopback, for clients that speak real HTTP; give its URL."""
+    server = HttpServer(cloud.app, "127.0.0.1", port)
+    await server.start()
+    try:
+        yield f"http://127.0.0.1:{port}/v3"
+    finally:
+        await server.stop()
+
+
 DATABASES: dict[Path, str] = {}
 """The database of each state directory, so that copies meet in it."""
 
@@ -130,13 +144,14 @@ async def cloud_at(path: Path, **options: Any) -> AsyncIterator[Cloud]:
         clock=clock,
         shared=shared or db.shared,
         directories=directories(config.directory_threads),
+        openid=openid_providers(),
     )
     await bootstrap(keystone, admin_password=PASSWORD, base_url="http://ks/v3")
     authenticate = IdentityProvider(keystone).authenticate
     app = Api(manifest.api, keystone, Policy(manifest.rules), authenticate)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ks") as http:
-        cloud = Cloud(keystone, clock, http)
+        cloud = Cloud(keystone, clock, http, app)
         scope = {"project": {"name": "admin", "domain": {"id": "default"}}}
         reply = await cloud.authenticate(by_name("admin", PASSWORD, {"id": "default"}), scope)
         cloud.admin = reply.headers["x-subject-token"]

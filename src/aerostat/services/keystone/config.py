@@ -133,6 +133,9 @@ class KeystoneConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     trusted_dashboard: tuple[str, ...] = ()
     """URLs that a web login may hand its token to. [federation] trusted_dashboard."""
 
+    sso_callback_template: str = ""
+    """A file: the page ($host, $token) that ends a web login instead of our own. [federation]."""
+
     default_authorization_ttl: int = 0
     """Minutes that groups of federated users last; 0: for their tokens only. [federation]."""
 

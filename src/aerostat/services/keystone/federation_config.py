@@ -3,7 +3,13 @@
 Source: RFD 0009; keystone's [federation] and [saml] where the meaning is upstream's.
 """
 
+from typing import Literal
+
 from msgspec import Struct
+
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
 
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -37,7 +43,7 @@ class OpenIdClient(_Table, frozen=True, tag="openid"):
     introspect: bool = False
     """Access tokens are asked about (RFC 7662); otherwise they are JWTs, signed by the provider."""
 
-    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    algorithms: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
     """Signatures that count; never none, never HS..."""
 
     ca_file: str = ""
@@ -65,8 +71,8 @@ class SamlPeer(_Table, frozen=True, tag="saml2"):
     unsolicited: bool = False
     """Whether assertions count that nobody here asked for. Needed from keystone to keystone."""
 
-    idp_index: int = 0
-    """Which identity provider of the metadata, if it has several."""
+    idp_entity_id: str = ""
+    """Which identity provider of the metadata, if they describe several."""
 
 
 FederationTable = dict[str, dict[str, OpenIdClient | SamlPeer]]

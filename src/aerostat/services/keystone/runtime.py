@@ -12,11 +12,13 @@ from aerostat.kit.clock import Clock, SystemClock
 from aerostat.kit.db.engine import Database, Tx
 from aerostat.kit.ids import IdSource, new_hex
 from aerostat.services.keystone.config import KeystoneConfig
+from aerostat.services.keystone.federation_config import OpenIdClient
 from aerostat.services.keystone.generation import Watch, bump
 from aerostat.services.keystone.hasher import Hasher
 from aerostat.services.keystone.jws import Signer
 from aerostat.services.keystone.keyring import Keyring
 from aerostat.services.keystone.model.directories import IdentityBackend, LdapConfig
+from aerostat.services.keystone.model.openid import OpenIdProvider
 from aerostat.services.keystone.model.revocations import Revocations
 from aerostat.services.keystone.token_formats import FernetTokens, JwsTokens, TokenFormat
 
@@ -24,6 +26,9 @@ T = TypeVar("T")
 
 Directories = Callable[[LdapConfig], IdentityBackend]
 """How the directory of a domain is reached."""
+
+OpenIdProviders = Callable[[OpenIdClient], OpenIdProvider]
+"""How an OpenID Connect provider is reached."""
 
 MEMO_MAX = 50_000
 """Remembered look-ups; all are dropped when there are more."""
@@ -49,6 +54,7 @@ class Keystone:
     credential_keys: Keyring
     hasher: Hasher
     directories: Directories | None = None
+    openid: OpenIdProviders | None = None
     shared: bool = False
     notifier: Notifier = field(default_factory=LogNotifier)
     randomness: Callable[[int], bytes] = os.urandom
@@ -107,10 +113,12 @@ def build(
     ids: IdSource = new_hex,
     shared: bool = False,
     directories: Directories | None = None,
+    openid: OpenIdProviders | None = None,
 ) -> Keystone:
     """Return keystone with its keys under `state`; `shared`: other processes use `db` too.
 
-    Without `directories` no domain can have its users in LDAP.
+    Without `directories` no domain can have its users in LDAP, without `openid` nobody can come
+    from an OpenID Connect provider.
     The repositories are fernet-keys or jws-keys, receipt-keys and credential-keys.
     """
     config = config or KeystoneConfig()
@@ -124,6 +132,7 @@ def build(
         credential_keys=Keyring(state / "credential-keys", config.max_active_keys),
         hasher=Hasher(config.password_hash_rounds, config.password_hash_threads),
         directories=directories,
+        openid=openid,
         shared=shared,
     )
 

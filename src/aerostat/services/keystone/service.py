@@ -19,6 +19,7 @@ from aerostat.services.keystone.api import (
     ec2tokens,
     endpoint_filter,
     endpoint_policy,
+    federated_auth,
     grants,
     groups,
     identity_providers,
@@ -30,6 +31,7 @@ from aerostat.services.keystone.api import (
     projects,
     role_assignments,
     roles,
+    saml2,
     service_providers,
     trusts,
     users,
@@ -61,6 +63,8 @@ NOUNS = (
     identity_providers,
     mappings,
     service_providers,
+    federated_auth,
+    saml2,
 )
 
 

@@ -49,20 +49,22 @@ async def create(keystone: Keystone, req: Request[AuthPost]) -> Reply:
     try:
         found = await authentication.issue(keystone, _request(req))
     except MoreNeeded as why:
-        return _receipt(why)
+        return receipt_reply(why)
     except Unauthorized as why:
         why.headers["WWW-Authenticate"] = f'Keystone uri="{req.base}"'
         raise
     with_catalog = "nocatalog" not in req.query
     body = await token_views.token_body(keystone, found, with_catalog=with_catalog)
-    return _reply(found.text, body)
+    return token_reply(found.text, body)
 
 
-def _reply(text: str, body: bytes) -> Reply:
+def token_reply(text: str, body: bytes) -> Reply:
+    """Return the answer with a token and its encoded document."""
     return Reply(raw=body, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
 
 
-def _receipt(why: MoreNeeded) -> Reply:
+def receipt_reply(why: MoreNeeded) -> Reply:
+    """Return the answer to whoever proved something, but not enough."""
     receipt, user = why.receipt, why.user
     domain = {"id": user.domain.id, "name": user.domain.name}
     shown = {
@@ -172,7 +174,7 @@ async def validate(keystone: Keystone, req: Request[None]) -> Reply:
     # Who asks was authenticated a moment ago, so what is remembered is fresh.
     hit: tuple[float, bytes] | None = keystone.replies.get(key)
     if hit is not None and hit[0] > keystone.clock.now():
-        return _reply(subject, hit[1])
+        return token_reply(subject, hit[1])
     rule = policies.CHECK_TOKEN if req.method == "HEAD" else policies.VALIDATE_TOKEN
     generation = keystone.generation
     found = await _subject(keystone, req, rule)
@@ -182,7 +184,7 @@ async def validate(keystone: Keystone, req: Request[None]) -> Reply:
             keystone.replies.popitem(last=False)
         until = min(found.until, identity.good_until(keystone, found.token.user_id))
         keystone.replies[key] = (min(found.token.expires_at, until), body)
-    return _reply(subject, body)
+    return token_reply(subject, body)
 
 
 async def _subject(keystone: Keystone, req: Request[Any], rule: Rule) -> Resolved:

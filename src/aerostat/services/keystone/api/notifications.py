@@ -17,6 +17,7 @@ from aerostat.contracts.events import Event
 from aerostat.kit.clock import iso
 from aerostat.kit.errors import Fault
 from aerostat.kit.http.route import Handler, Reply, Request, Route, Routes
+from aerostat.services.keystone.api.sso_pages import SignedIn
 from aerostat.services.keystone.model import cadf
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.schemas.auth import AuthPost
@@ -33,6 +34,12 @@ class Told(NamedTuple):
 OPERATIONS = {"POST": "created", "PUT": "created", "PATCH": "updated", "DELETE": "deleted"}
 LOGINS = {"/auth/tokens", "/OS-OAUTH2/token", "/ec2tokens", "/s3tokens"}
 """Where somebody is let in, or is not."""
+
+FEDERATED = re.compile(r"/protocols/\{protocol_id\}/(auth|websso)$")
+"""The same, for whom an identity provider vouches."""
+
+ASSERTIONS = "/auth/OS-FEDERATION/"
+"""Below this a token is exchanged, which changes nothing."""
 
 _PARTS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     (r"/(users|groups)/\{\w+\}/roles/\{role_id\}", "role_assignment", "role_id", {}),
@@ -73,9 +80,14 @@ _PARTS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
 )
 
 
+def lets_in(route: Route) -> bool:
+    """Tell whether a route is where somebody is let in, or is not."""
+    return (route.method == "POST" and route.path in LOGINS) or bool(FEDERATED.search(route.path))
+
+
 def told(route: Route) -> Told | None:
     """Return what a success of `route` tells, None if nothing."""
-    if route.method == "GET" or (route.method == "POST" and route.path in LOGINS):
+    if route.method == "GET" or lets_in(route) or route.path.startswith(ASSERTIONS):
         return None
     for pattern, resource, parameter, operations in _PARTS:
         found = re.search(pattern, route.path)
@@ -92,7 +104,7 @@ def announced(routes: Routes[Keystone]) -> Routes[Keystone]:
     for route in routes.routes:
         what = told(route)
         handler = route.handler
-        if route.method == "POST" and route.path in LOGINS:
+        if lets_in(route):
             handler = _login(handler)
         elif what is not None:
             handler = _change(handler, what)
@@ -157,7 +169,9 @@ def _login(handler: Handler) -> Handler:
             pending = "Openstack-Auth-Receipt" in reply.headers
             outcome = cadf.PENDING if pending else cadf.FAILURE
             _tell_login(keystone, req, outcome, _claimed(req))
-        else:
+        elif isinstance(reply, SignedIn):
+            _tell_login(keystone, req, cadf.SUCCESS, reply.who)
+        elif req.path.get("protocol_id") is None:  # Else the login has only begun.
             _tell_login(keystone, req, cadf.SUCCESS, _known(reply))
         return reply
 

@@ -77,6 +77,23 @@ async def way_in(keystone: Keystone, idp_id: str, protocol_id: str) -> Way:
     return await keystone.db.read(read)
 
 
+async def ways_by(keystone: Keystone, protocol_id: str) -> list[Way]:
+    """Return the ways in by a protocol, of every enabled provider."""
+
+    def read(tx: Tx) -> list[Way]:
+        p = tables.federation_protocols.c
+        found = []
+        for protocol in stores.federation_protocols.all(tx, p.id == protocol_id):
+            provider = federation.provider_of(tx, protocol.idp_id)
+            if provider.row.enabled:
+                attribute = protocol.remote_id_attribute or ""
+                mapping = stores.mappings.get(tx, protocol.mapping_id)
+                found.append(Way(provider, protocol_id, attribute, mapping))
+        return found
+
+    return await keystone.db.read(read)
+
+
 async def log_in(keystone: Keystone, way: Way, assertion: Assertion) -> Resolved:
     """Return an unscoped token for whom `assertion`, which was verified, is about.
 

@@ -1,0 +1,67 @@
+"""The pages of a login in a browser. They run no script but their own and leak nothing."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from string import Template
+
+from aerostat.kit.http.route import Reply
+from aerostat.services.keystone.runtime import Keystone
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+HTML = "text/html; charset=utf-8"
+
+SUBMIT = "document.forms['sso'].submit();"
+_SUBMIT_HASH = base64.b64encode(hashlib.sha256(SUBMIT.encode()).digest()).decode()
+
+PAGE = Template(
+    """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Single sign-on</title></head>
+<body>
+<form id="sso" name="sso" action="$host" method="post">
+<p>You are logged in. One moment, please ...</p>
+<input type="hidden" name="token" id="token" value="$token">
+<noscript><input type="submit" value="Continue"></noscript>
+</form>
+<script>"""
+    + SUBMIT
+    + """</script>
+</body>
+</html>
+"""
+)
+
+
+@dataclass(slots=True)
+class SignedIn(Reply):
+    """The answer to somebody who was let in; `who` (user_id, username) is for the log."""
+
+    who: dict[str, str] = field(default_factory=dict)
+
+
+def hand_over(keystone: Keystone, origin: str, token: str, who: dict[str, str]) -> SignedIn:
+    """Return the page that posts a token to the dashboard where the login began."""
+    file = keystone.config.sso_callback_template
+    page = Template(Path(file).read_text()) if file else PAGE
+    raw = page.safe_substitute(host=escape(origin), token=escape(token)).encode()
+    headers = {**NO_STORE, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+    if not file:
+        policy = f"default-src 'none'; script-src 'sha256-{_SUBMIT_HASH}'; frame-ancestors 'none'"
+        headers["Content-Security-Policy"] = policy
+    return SignedIn(raw=raw, status=200, headers=headers, content_type=HTML, who=who)
+
+
+def choose(choices: Sequence[tuple[str, str]]) -> Reply:
+    """Return the page on which somebody says who vouches for them: names and URLs."""
+    items = "".join(f'<li><a href="{escape(url)}">{escape(name)}</a></li>' for name, url in choices)
+    raw = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Log in</title></head>'
+        f"<body><h1>Log in with</h1><ul>{items}</ul></body></html>\n"
+    )
+    policy = "default-src 'none'; frame-ancestors 'none'"
+    headers = {**NO_STORE, "Content-Security-Policy": policy, "X-Frame-Options": "DENY"}
+    return Reply(raw=raw.encode(), status=200, headers=headers, content_type=HTML)

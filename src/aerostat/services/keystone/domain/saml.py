@@ -1,0 +1,153 @@
+"""Logins by SAML 2: in a browser, by a client of its own (ECP), and from cloud to cloud."""
+
+import base64
+import binascii
+from pathlib import Path
+
+from msgspec import Struct
+
+from aerostat.kit.errors import Unavailable
+from aerostat.services.keystone.domain import pending_logins
+from aerostat.services.keystone.domain.federated_login import Way
+from aerostat.services.keystone.domain.tokens import refusal
+from aerostat.services.keystone.federation_config import SamlPeer
+from aerostat.services.keystone.model.federation import Assertion
+from aerostat.services.keystone.runtime import Keystone
+from aerostat.services.keystone.saml import request, response, xml
+from aerostat.services.keystone.saml.peer import Peer, peer
+from aerostat.services.keystone.saml.request import Question
+from aerostat.services.keystone.saml.response import Expected
+from aerostat.services.keystone.saml.xml import Element, Refused
+
+
+class Ends(Struct, frozen=True):
+    """Our own URLs for a provider and protocol, as clients reach them."""
+
+    auth: str
+    websso: str
+    metadata: str
+
+
+class Answer(Struct, frozen=True):
+    """What a browser brings from its provider, and its cookie."""
+
+    response: str
+    relay_state: str
+    cookie: str
+
+
+def _peer(config: SamlPeer) -> Peer:
+    try:
+        return peer(Path(config.metadata_file).read_bytes(), config.idp_entity_id)
+    except (OSError, Refused) as why:
+        raise Unavailable("The identity provider cannot be used.", detail=str(why)) from why
+
+
+def _pem(file: str) -> bytes:
+    return Path(file).read_bytes() if file else b""
+
+
+def _own_id(config: SamlPeer, ends: Ends) -> str:
+    return config.entity_id or ends.metadata
+
+
+def metadata(config: SamlPeer, ends: Ends) -> bytes:
+    """Return how this cloud describes itself to the provider."""
+    certificate = _pem(config.certificate_file)
+    return request.metadata(_own_id(config, ends), (ends.websso, ends.auth), certificate)
+
+
+async def begin(
+    keystone: Keystone, way: Way, config: SamlPeer, ends: Ends, browser: tuple[str, str]
+) -> str:
+    """Return the URL at the provider that a browser goes to.
+
+    `browser` is the dashboard where it began and its cookie. Raises: Unavailable.
+    """
+    provider = _peer(config)
+    if not provider.redirect_url:
+        raise Unavailable("The identity provider cannot be used.", detail="no redirect binding")
+    question = _question(keystone, config, ends, browser=True)
+    origin, cookie = browser
+    data = {"origin": origin, "cookie": pending_logins.hashed(cookie)}
+    await pending_logins.put(keystone, (question.id, way.provider.id, way.protocol_id), data)
+    return request.redirect_url(question, provider.redirect_url, _pem(config.key_file))
+
+
+def _question(keystone: Keystone, config: SamlPeer, ends: Ends, *, browser: bool) -> Question:
+    return Question(
+        id=f"_{pending_logins.random_text(keystone)}",
+        issuer=_own_id(config, ends),
+        answer_url=ends.websso if browser else ends.auth,
+        binding=xml.HTTP_POST if browser else xml.BY_PAOS,
+        at=keystone.clock.now(),
+    )
+
+
+async def finish(
+    keystone: Keystone, way: Way, config: SamlPeer, ends: Ends, answer: Answer
+) -> tuple[Assertion, str]:
+    """Return whom the provider let in, and the dashboard where that began.
+
+    Raises: Unauthorized, Unavailable.
+    """
+    try:
+        document = xml.parse(base64.b64decode(answer.response, validate=False))
+    except (Refused, binascii.Error) as why:
+        raise refusal(str(why)) from why
+    found = await _believed(keystone, config, document, (_own_id(config, ends), ends.websso))
+    login = (found.in_response_to, way.provider.id, way.protocol_id)
+    waiting = await pending_logins.take(keystone, login, answer.cookie)
+    if "origin" not in waiting:
+        raise refusal("the login did not begin in a browser")
+    await _once(keystone, found)
+    return found.said, waiting["origin"]
+
+
+async def begin_ecp(keystone: Keystone, way: Way, config: SamlPeer, ends: Ends) -> bytes:
+    """Return the envelope that a client takes to the provider."""
+    question = _question(keystone, config, ends, browser=False)
+    await pending_logins.put(keystone, (question.id, way.provider.id, way.protocol_id), {})
+    return request.envelope(question)
+
+
+async def finish_ecp(
+    keystone: Keystone, way: Way, config: SamlPeer, ends: Ends, raw: bytes
+) -> Assertion:
+    """Return whom the provider let in, by the envelope that a client brings.
+
+    It answers a request of ours, or (`unsolicited`) none. Raises: Unauthorized, Unavailable.
+    """
+    try:
+        document = request.response_in(raw)
+    except Refused as why:
+        raise refusal(str(why)) from why
+    whom = (_own_id(config, ends), ends.auth)
+    found = await _believed(keystone, config, document, whom, unasked=config.unsolicited)
+    if found.in_response_to:
+        login = (found.in_response_to, way.provider.id, way.protocol_id)
+        if "origin" in await pending_logins.take(keystone, login):
+            raise refusal("the login began in a browser")
+    await _once(keystone, found)
+    return found.said
+
+
+async def _believed(
+    keystone: Keystone,
+    config: SamlPeer,
+    document: Element,
+    whom: tuple[str, str],
+    *,
+    unasked: bool = False,
+) -> response.Answer:
+    provider = _peer(config)
+    now = keystone.clock.now()
+    expected = Expected(provider.entity_id, provider.certificates, *whom, now, unasked)
+    try:
+        return response.believe_element(document, expected)
+    except Refused as why:
+        raise refusal(str(why)) from why
+
+
+async def _once(keystone: Keystone, found: response.Answer) -> None:
+    await pending_logins.once(keystone, found.said.remote_id, found.id, found.until)

@@ -1,0 +1,1 @@
+"""SAML 2.0 documents: what this cloud writes, and what it believes. No state, no network."""

@@ -1,0 +1,242 @@
+"""SAML 2 with a real identity provider (SimpleSAMLphp): browsers, ECP, and clouds among clouds."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keystone_cloud import Cloud, cloud_at, served
+from keystoneauth1.extras._saml2 import V3Saml2Password
+from keystoneauth1.identity.v3 import Keystone2Keystone, Password
+from keystoneauth1.session import Session
+from tests.browser import Browser
+from tests.certificates import pair, write_pair
+from tests.simplesaml import ENTITY, SimpleSaml
+
+from aerostat.assembly.engines import free_port
+from aerostat.kit.clock import SystemClock
+from aerostat.services.keystone.federation_config import SamlIdp, SamlPeer
+
+PAIR = "OS-FEDERATION/identity_providers/corp/protocols/saml2"
+DASHBOARD = "http://dashboard.example.org/auth/websso/"
+WEBSSO = f"http://ks/v3/auth/{PAIR}/websso?origin={DASHBOARD}"
+RULES = [
+    {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "uid"}]},
+    {
+        "local": [{"groups": "{0}", "domain": {"id": "default"}}],
+        "remote": [{"type": "MELLON_groups", "whitelist": ["dev", "all"]}],
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def idp() -> Iterator[SimpleSaml]:
+    if not SimpleSaml.root.is_dir():
+        pytest.skip(f"needs Debian's SimpleSAMLphp: apt-get install {SimpleSaml.package}")
+    folder = Path(tempfile.mkdtemp(prefix="aerostat-saml-"))
+    folder.chmod(0o755)
+    server = SimpleSaml(folder / "server")
+    server.start()
+    yield server
+    server.kill()
+
+
+@asynccontextmanager
+async def trusting(path: Path, idp: SimpleSaml, **options: Any) -> AsyncIterator[Cloud]:
+    """Start a cloud that trusts the identity provider, with these options of SamlPeer."""
+    path.mkdir(exist_ok=True)
+    peer = SamlPeer(metadata_file=str(idp.metadata_file), **options)
+    async with cloud_at(
+        path,
+        clock=SystemClock(),
+        federation={"corp": {"saml2": peer}},
+        trusted_dashboard=(DASHBOARD,),
+    ) as cloud:
+        await trust(cloud, ENTITY, RULES)
+        yield cloud
+
+
+async def trust(cloud: Cloud, remote_id: str, rules: Any) -> None:
+    provider = {"enabled": True, "remote_ids": [remote_id]}
+    for url, body in (
+        ("mappings/rules", {"mapping": {"rules": rules}}),
+        ("identity_providers/corp", {"identity_provider": provider}),
+        ("identity_providers/corp/protocols/saml2", {"protocol": {"mapping_id": "rules"}}),
+    ):
+        reply = await cloud.call("PUT", f"/OS-FEDERATION/{url}", json=body)
+        assert reply.status_code == 201, reply.text
+
+
+@pytest.mark.parametrize("sign", ["assertion", "response", "response and assertion"])
+async def test_a_browser(tmp_path: Path, idp: SimpleSaml, sign: str) -> None:
+    idp.trust(f"http://ks/v3/{PAIR}", sign=sign)
+    async with trusting(tmp_path, idp) as cloud:
+        group = await cloud.make("group", name="dev")
+        browser = Browser(ks=cloud.app)
+        login = await browser.open(WEBSSO)
+        wrong = await browser.submit(login, username="ada", password="guess")
+        answer = await browser.submit(wrong, username="ada", password="engine")
+        form = browser.form(answer, "SAMLResponse")
+        assert form.action == f"http://ks/v3/auth/{PAIR}/websso"
+        page = await browser.submit(answer)
+        assert page.status_code == 200, page.text
+        handed = browser.form(page, "token")
+        assert handed.action == DASHBOARD and handed.method == "POST"
+        token = (await cloud.validate(handed.fields["token"])).json()["token"]
+        assert token["user"]["name"] == "ada" and token["methods"] == ["saml2"]
+        assert token["user"]["OS-FEDERATION"]["groups"] == [{"id": group["id"]}]
+        again = await browser.submit(answer)  # The same assertion once more:
+        assert again.status_code == 401
+        await browser.close()
+
+
+async def test_answers_count_in_their_browser_only(tmp_path: Path, idp: SimpleSaml) -> None:
+    idp.trust(f"http://ks/v3/{PAIR}")
+    async with trusting(tmp_path, idp) as cloud:
+        browser, victim = Browser(ks=cloud.app), Browser(ks=cloud.app)
+        login = await browser.open(
+            f"http://ks/v3/auth/OS-FEDERATION/websso/saml2?origin={DASHBOARD}"
+        )
+        answer = await browser.submit(login, username="bob", password="builder")
+        assert (await victim.submit(answer)).status_code == 401
+        page = await browser.submit(answer)
+        assert page.status_code == 200 and "token" in browser.form(page).fields
+        for origin, status in ((f"{DASHBOARD}x", 401), ("", 400)):
+            url = WEBSSO.replace(DASHBOARD, origin)
+            assert (await browser.open(url)).status_code == status
+        await browser.close()
+        await victim.close()
+
+
+async def test_signed_requests(tmp_path: Path, idp: SimpleSaml) -> None:
+    write_pair(tmp_path / "certificate.pem", tmp_path / "key.pem", "sp")
+    files = {
+        n: str(tmp_path / f"{n.removesuffix('_file')}.pem")
+        for n in ("key_file", "certificate_file")
+    }
+    text = "".join((tmp_path / "certificate.pem").read_text().splitlines()[1:-1])
+    other = "".join(pair("other").certificate_pem.decode().splitlines()[1:-1])
+    async with trusting(tmp_path / "cloud", idp, **files) as cloud:
+        shown = await cloud.http.get(f"/v3/{PAIR}/metadata")
+        assert text in shown.text and 'AuthnRequestsSigned="true"' in shown.text
+        browser = Browser(ks=cloud.app)
+        for certificate, works in ((text, True), (other, False)):
+            idp.trust(f"http://ks/v3/{PAIR}", certificate=certificate)
+            page = await browser.open(WEBSSO)
+            assert ('name="password"' in page.text) is works
+        await browser.close()
+
+
+async def test_keystoneauth_with_a_password(tmp_path: Path, idp: SimpleSaml) -> None:
+    """The plugin v3samlpassword, unchanged."""
+    async with trusting(tmp_path, idp) as cloud:
+        group, project = await cloud.make("group", name="dev"), await cloud.make("project")
+        await cloud.grant(f"/projects/{project['id']}/groups/{group['id']}", "member")
+        async with served(cloud, free_port()) as url:
+            idp.trust(f"{url}/{PAIR}")
+
+            def log_in(password: str) -> Any:
+                auth = V3Saml2Password(
+                    auth_url=url,
+                    identity_provider="corp",
+                    protocol="saml2",
+                    identity_provider_url=idp.ecp_url,
+                    username="ada",
+                    password=password,
+                    project_id=project["id"],
+                )
+                return auth.get_access(Session())
+
+            access = await asyncio.to_thread(log_in, "engine")
+            assert access.username == "ada" and set(access.role_names) == {"member", "reader"}
+            assert (await cloud.validate(access.auth_token)).status_code == 200
+            with pytest.raises(Exception, match=r"401|Unauthorized|Invalid|XML"):
+                await asyncio.to_thread(log_in, "guess")
+
+
+K2K_RULES = [
+    {
+        "local": [{"user": {"name": "{0}"}}, {"groups": "{1}"}],
+        "remote": [{"type": "openstack_user"}, {"type": "openstack_groups"}],
+    }
+]
+
+
+async def test_from_cloud_to_cloud(tmp_path: Path) -> None:
+    """Keystone to keystone, by the plugin of keystoneauth, unchanged."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    write_pair(tmp_path / "certificate.pem", tmp_path / "key.pem", "cloud")
+    saml = SamlIdp(
+        certfile=str(tmp_path / "certificate.pem"),
+        keyfile=str(tmp_path / "key.pem"),
+        idp_entity_id="https://one.example.org/saml2/idp",
+        idp_sso_endpoint="https://one.example.org/saml2/sso",
+    )
+    peer = SamlPeer(metadata_file=str(tmp_path / "metadata.xml"), unsolicited=True)
+    clock = SystemClock()
+    async with (
+        cloud_at(tmp_path / "one", clock=clock, saml=saml) as one,
+        cloud_at(tmp_path / "two", clock=clock, federation={"corp": {"saml2": peer}}) as two,
+        served(one, free_port()) as first,
+        served(two, free_port()) as second,
+    ):
+        shown = await one.http.get("/v3/OS-FEDERATION/saml2/metadata")
+        assert shown.headers["content-type"] == "text/xml"
+        (tmp_path / "metadata.xml").write_bytes(shown.content)
+        await trust(two, saml.idp_entity_id, K2K_RULES)
+        group, far = await two.make("group", name="crew"), await two.make("project")
+        await two.grant(f"/projects/{far['id']}/groups/{group['id']}", "reader")
+        user, project, token = await one.member()
+        crew = await one.make("group", name="crew")
+        await one.call("PUT", f"/groups/{crew['id']}/users/{user['id']}")
+        there = {"auth_url": f"{second}/{PAIR}/auth", "sp_url": f"{second}/{PAIR}/auth"}
+        body = {"service_provider": {**there, "enabled": True}}
+        await one.call("PUT", "/OS-FEDERATION/service_providers/two", json=body)
+        service = await one.make("service", type="identity")
+        await one.make("endpoint", service_id=service["id"], interface="public", url=first)
+
+        def log_in() -> Any:
+            local = Password(
+                auth_url=first,
+                user_id=user["id"],
+                password="correct horse battery staple",
+                project_id=project["id"],
+            )
+            remote = Keystone2Keystone(local, "two", project_id=far["id"])
+            return remote.get_access(Session())
+
+        access = await asyncio.to_thread(log_in)
+        assert access.username == user["name"] and access.role_names == ["reader"]
+        assert (await two.validate(access.auth_token)).status_code == 200
+        token = await one.log_in(user["id"], scope={"project": {"id": project["id"]}})
+        await _once_and_for_scoped_tokens(one, two, token, user["id"])
+
+
+async def _once_and_for_scoped_tokens(one: Cloud, two: Cloud, token: str, user_id: str) -> None:
+    def asked(proof: str, provider: str = "two") -> Any:
+        identity = {"methods": ["token"], "token": {"id": proof}}
+        return {"auth": {"identity": identity, "scope": {"service_provider": {"id": provider}}}}
+
+    reply = await one.call("POST", "/auth/OS-FEDERATION/saml2/ecp", "", asked(token))
+    assert reply.status_code == 200 and reply.headers["x-sp-url"].endswith("/auth")
+    sent = {
+        "content-type": "application/vnd.paos+xml",
+        "host": reply.headers["x-sp-url"][7:].split("/")[0],
+    }
+    for status in (201, 401):  # An assertion counts once.
+        answer = await two.http.post(f"/v3/{PAIR}/auth", content=reply.content, headers=sent)
+        assert answer.status_code == status, answer.text
+    plain = await one.call("POST", "/auth/OS-FEDERATION/saml2", "", asked(token))
+    assert plain.headers["content-type"] == "text/xml" and b"openstack_project" in plain.content
+    unscoped = await one.log_in(user_id, scope="unscoped")
+    for proof, provider, status in (
+        (unscoped, "two", 403),
+        (token, "none", 404),
+        ("x", "two", 404),
+    ):
+        reply = await one.call("POST", "/auth/OS-FEDERATION/saml2", "", asked(proof, provider))
+        assert reply.status_code == status, reply.text
