@@ -12,12 +12,14 @@ from pathlib import Path
 
 from aerostat.assembly.ceph import Ceph
 from aerostat.assembly.engines import MariaDb, PostgreSql, RabbitMq, Server
+from aerostat.assembly.swift import Swift
 
 KINDS: dict[str, type[Server]] = {
     "postgresql": PostgreSql,
     "mariadb": MariaDb,
     "rabbitmq": RabbitMq,
     "ceph": Ceph,
+    "swift": Swift,
 }
 
 _running: dict[str, Server] = {}

@@ -1,33 +1,39 @@
-"""One suite for every driver of a store: file, S3 (moto's server), RBD (a real Ceph)."""
+"""One suite for every driver of a store: file, S3 (moto's), RBD and Swift (real ones)."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
 from glance_cloud import cloud_in
 from moto.server import ThreadedMotoServer
+from msgspec.structs import replace
 from tests.servers import server
+from tests.whole_cloud import PASSWORD, WholeCloud
 
 from aerostat.assembly.ceph import POOL, USER, Ceph
 from aerostat.assembly.image_stores import open_stores
+from aerostat.assembly.swift import Swift
 from aerostat.kit.clock import SystemClock
 from aerostat.kit.errors import Fault, NotFound, Unsupported
+from aerostat.kit.http.serve import HttpServer
 from aerostat.kit.ids import new_uuid
+from aerostat.kit.log import Secret
 from aerostat.services.glance.config import (
     FileStore,
     GlanceConfig,
     RbdStore,
     S3Store,
     StoreConfig,
+    SwiftStore,
 )
 from aerostat.services.glance.model.store import Store
 
-KINDS = ("file", "s3", "rbd")
+KINDS = ("file", "s3", "rbd", "swift")
 PART = 5 << 20
 SIZE = 2 * PART + 4099
 
@@ -57,8 +63,49 @@ def rbd_store(ceph: Ceph) -> RbdStore:
     return RbdStore(rbd_store_pool=POOL, rbd_store_user=USER, rbd_store_ceph_conf=str(ceph.config))
 
 
+@pytest.fixture(scope="session")
+def swift_server() -> Swift:
+    try:
+        found = server("swift")
+    except Unsupported as why:
+        pytest.skip(why.message)
+    assert isinstance(found, Swift)
+    return found
+
+
+@pytest.fixture
+async def swift(swift_server: Swift, tmp_path: Path) -> AsyncIterator[SwiftStore]:
+    """Swift behind a keystone of ours: its users, its tokens, its catalogue."""
+    cloud = WholeCloud(tmp_path / "cloud", hosts=0)
+    offset = swift_server.keystone_port - 5000  # Swift asks where the catalogue says.
+    cloud.settings = replace(cloud.settings, port_offset=offset)
+    await cloud.start()
+    keystone = HttpServer(cloud.plane.apps["keystone"], "127.0.0.1", swift_server.keystone_port)
+    await keystone.start()
+    await cloud.user("glance", "member", "services")
+    admin = await cloud.admin()
+    named = {"service": {"type": "object-store", "name": "swift"}}
+    made = (await admin.post("keystone", "/v3/services", named)).json()["service"]["id"]
+    url = f"http://127.0.0.1:{swift_server.port}/v1/AUTH_$(project_id)s"
+    endpoint = {"service_id": made, "interface": "public", "region_id": "RegionOne", "url": url}
+    reply = await admin.post("keystone", "/v3/endpoints", {"endpoint": endpoint})
+    assert reply.status_code == 201, reply.text
+    yield SwiftStore(
+        swift_store_auth_address=f"http://127.0.0.1:{swift_server.keystone_port}/v3",
+        swift_store_user="services:glance",
+        swift_store_key=Secret(PASSWORD),
+        swift_store_create_container_on_put=True,
+        swift_store_large_object_size=PART >> 20,
+        swift_store_large_object_chunk_size=PART >> 20,
+    )
+    await keystone.stop()
+    await cloud.stop()
+
+
 @pytest.fixture(params=KINDS)
 def wanted(request: pytest.FixtureRequest) -> StoreConfig:
+    if request.param == "swift":
+        return cast(SwiftStore, request.getfixturevalue("swift"))
     if request.param == "rbd":
         return rbd_store(request.getfixturevalue("ceph"))
     if request.param == "s3":
@@ -217,6 +264,24 @@ async def test_rbd_looks_like_upstream(ceph: Ceph, tmp_path: Path) -> None:
         ceph.rbd("rm", f"{POOL}/clone")
         assert (await cloud.ask("DELETE", image["self"])).status_code == 204
         assert image["id"] not in ceph.rbd("ls", POOL)
+
+
+async def test_swift_large_objects(swift: SwiftStore, swift_server: Swift, tmp_path: Path) -> None:
+    """Segments go with the image, whether it was finished or not."""
+    config = GlanceConfig(enabled_backends={"swift": swift}, default_backend="swift")
+    before = swift_server.objects()
+    async with cloud_in(tmp_path / "glance", config) as cloud:
+        image, data = await cloud.image(), os.urandom(SIZE)
+        assert (await cloud.upload(image["id"], data)).status_code == 204
+        assert len(swift_server.objects()) == len(before) + 4  # Three segments, one manifest.
+        assert (await cloud.ask("GET", image["file"])).content == data
+        across = {"range": f"bytes={PART - 2}-{PART + 2}"}
+        ranged = await cloud.ask("GET", image["file"], headers=across)
+        assert ranged.content == data[PART - 2 : PART + 3]
+        driver: Any = cloud.glance.stores.get("swift")
+        driver._session._opened = replace(await driver._session.opened(), token="ended")
+        assert (await cloud.ask("DELETE", image["self"])).status_code == 204
+        assert swift_server.objects() == before
 
 
 async def test_ceph_goes_and_comes(ceph: Ceph, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from aerostat.kit.errors import DeadlineExceeded, Unsupported
 
 PACKAGES = (
     *("postgresql-15", "mariadb-server", "rabbitmq-server", "haproxy", "slapd"),
+    *("swift-proxy", "swift-account", "swift-container", "swift-object"),
+    "python3-keystonemiddleware",
     *("ceph-mon", "ceph-osd", "ceph-common", "python3-rados", "python3-rbd"),
 )
 READY_S = 60.0

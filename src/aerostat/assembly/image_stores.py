@@ -15,10 +15,12 @@ from aerostat.services.glance.config import (
     RbdStore,
     S3Store,
     StoreConfig,
+    SwiftStore,
 )
 from aerostat.services.glance.drivers.file import FileDriver
 from aerostat.services.glance.drivers.http import HttpDriver
 from aerostat.services.glance.drivers.s3 import S3Driver
+from aerostat.services.glance.drivers.swift import SwiftDriver
 from aerostat.services.glance.filestore import FileStore as Files
 from aerostat.services.glance.model.store import Store
 from aerostat.services.glance.runtime import web_of
@@ -48,6 +50,8 @@ def _open(wanted: StoreConfig, config: GlanceConfig, state: Path, clock: Clock) 
         return HttpDriver(web_of(config))
     if isinstance(wanted, S3Store):
         return S3Driver(wanted, clock)
+    if isinstance(wanted, SwiftStore):
+        return SwiftDriver(wanted, clock)
     return _rbd(wanted)
 
 

@@ -77,7 +77,62 @@ class RbdStore(Struct, frozen=True, kw_only=True, tag="rbd", tag_field="type"):
     """Among the stores that have an image, the heaviest is read."""
 
 
-StoreConfig = FileStore | HttpStore | S3Store | RbdStore
+class SwiftStore(Struct, frozen=True, kw_only=True, tag="swift", tag_field="type"):
+    """A container of an object store, in the account of one project (multi-tenant off)."""
+
+    swift_store_auth_address: str
+    """The identity service (v3), as https://host:5000/v3."""
+
+    swift_store_user: str
+    """PROJECT:USER."""
+
+    swift_store_key: Secret
+    """The user's password."""
+
+    user_domain_id: str = "default"
+    """The domain of the user."""
+
+    project_domain_id: str = "default"
+    """The domain of the project."""
+
+    default_swift_reference: str = "ref1"
+    """The name of this account in locations."""
+
+    swift_store_container: str = "glance"
+    """The container."""
+
+    swift_store_create_container_on_put: bool = False
+    """Whether the container is made if it is not there."""
+
+    swift_store_large_object_size: int = 5120
+    """MiB from which on images are put in segments."""
+
+    swift_store_large_object_chunk_size: int = 200
+    """MiB of a segment; a manifest has 1,000 at most."""
+
+    swift_store_region: str = ""
+    """The region of the object store; the first in the catalogue if empty."""
+
+    swift_store_endpoint_type: str = "publicURL"
+    """publicURL, internalURL or adminURL."""
+
+    swift_store_service_type: str = "object-store"
+    """The type of the service in the catalogue."""
+
+    swift_store_endpoint: str = ""
+    """The account's URL, if not the catalogue's."""
+
+    swift_store_cacert: str = ""
+    """A PEM file of who signed the servers' certificates; well-known authorities if empty."""
+
+    timeout_s: float = 60.0
+    """Seconds that a server may be silent."""
+
+    weight: int = 0
+    """Among the stores that have an image, the heaviest is read."""
+
+
+StoreConfig = FileStore | HttpStore | S3Store | RbdStore | SwiftStore
 
 
 def _one_store() -> dict[str, StoreConfig]:

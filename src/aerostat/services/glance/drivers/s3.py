@@ -11,9 +11,7 @@ from aerostat.kit.clock import Clock
 from aerostat.kit.errors import BadRequest, NotFound, TooLarge, Unavailable
 from aerostat.services.glance.config import S3Store
 from aerostat.services.glance.drivers.aws import EMPTY, Signer, digest
-from aerostat.services.glance.drivers.web_client import Answer, Client
-
-PIECE_BYTES = 1 << 18
+from aerostat.services.glance.drivers.web_client import Answer, Client, once, span
 
 
 class S3Driver:
@@ -46,7 +44,7 @@ class S3Driver:
         path = self._path(self.url(image_id))
         if size <= self._large:
             hashed = await asyncio.to_thread(digest, source, 0, size)
-            await self._ask("PUT", path, body=_span(source, 0, size), hashed=hashed, length=size)
+            await self._ask("PUT", path, body=span(source, 0, size), hashed=hashed, length=size)
             return
         started = await self._ask("POST", path, query={"uploads": ""}, expect=(200,))
         upload = {"uploadId": _text(started.body, "UploadId")}
@@ -64,7 +62,7 @@ class S3Driver:
                 "PUT",
                 path,
                 query={"partNumber": str(number), "uploadId": upload},
-                body=_span(source, start, length),
+                body=span(source, start, length),
                 hashed=await asyncio.to_thread(digest, source, start, length),
                 length=length,
             )
@@ -75,7 +73,7 @@ class S3Driver:
             "POST",
             path,
             query={"uploadId": upload},
-            body=_once(text),
+            body=once(text),
             hashed=digest(text),
             length=len(text),
         )
@@ -151,18 +149,3 @@ def _text(body: bytes, name: str) -> str:
     if not found or not found[0]:
         raise Unavailable("The S3 store failed.", detail=repr(body[:500]))
     return found[0]
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
-
-
-async def _span(source: Path, start: int, length: int) -> AsyncIterator[bytes]:
-    with source.open("rb") as file:
-        file.seek(start)
-        while length:
-            piece = await asyncio.to_thread(file.read, min(PIECE_BYTES, length))
-            if not piece:
-                raise Unavailable("The file to be stored is cut off.")
-            length -= len(piece)
-            yield piece

@@ -1,6 +1,9 @@
 """A small HTTP client for stores: a request, then the whole answer or its pieces."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -49,10 +52,13 @@ class Opened:
 
 
 class Client:
-    """Speaks with one server, over connections that it keeps."""
+    """Speaks with one server, over connections that it keeps.
 
-    def __init__(self, base: str, timeout_s: float) -> None:
-        self._base, self._timeout_s = base, timeout_s
+    `cacert`: a PEM file of who may sign its certificate; those that the world knows if empty.
+    """
+
+    def __init__(self, base: str, timeout_s: float, cacert: str = "") -> None:
+        self._base, self._timeout_s, self._cacert = base, timeout_s, cacert
         self._http: Any = None
 
     async def open(
@@ -68,8 +74,13 @@ class Client:
 
         if self._http is None:
             limits = httpx.Limits(max_connections=64)
+            verify = ssl.create_default_context(cafile=self._cacert) if self._cacert else True
             self._http = httpx.AsyncClient(
-                trust_env=False, timeout=self._timeout_s, limits=limits, follow_redirects=False
+                trust_env=False,
+                timeout=self._timeout_s,
+                limits=limits,
+                follow_redirects=False,
+                verify=verify,
             )
         words = [f"{quote(k, safe='~')}={quote(v, safe='~')}" for k, v in (query or {}).items()]
         url = self._base + path + ("?" + "&".join(words) if words else "")
@@ -84,3 +95,20 @@ class Client:
         """Close the connections."""
         if self._http is not None:
             await self._http.aclose()
+
+
+async def once(data: bytes) -> AsyncIterator[bytes]:
+    """Yield a body that is there already."""
+    yield data
+
+
+async def span(source: Path, start: int, length: int) -> AsyncIterator[bytes]:
+    """Yield `length` bytes of a file from `start`. Raises: Unavailable (it ends early)."""
+    with source.open("rb") as file:
+        file.seek(start)
+        while length:
+            piece = await asyncio.to_thread(file.read, min(PIECE_BYTES, length))
+            if not piece:
+                raise Unavailable("The file to be stored is cut off.")
+            length -= len(piece)
+            yield piece
