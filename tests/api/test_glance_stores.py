@@ -140,7 +140,7 @@ async def test_s3_that_fails_leaves_nothing(cloud: Cloud, bucket: Any, monkeypat
     def broken(*_args: Any) -> Any:
         raise Unavailable("cut off")
 
-    monkeypatch.setattr("aerostat.services.glance.drivers.s3._span", broken)
+    monkeypatch.setattr("aerostat.services.glance.drivers.s3.span", broken)
     assert await _upload(cloud, image["id"], "far", DATA) == 503
     assert _objects(bucket) == []
     uploads = bucket.meta.client.list_multipart_uploads(Bucket="images")
