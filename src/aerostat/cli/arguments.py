@@ -24,6 +24,7 @@ COMMANDS = {
     "config": ("configuration", "check the settings, and what they point at", True),
     "reset": ("reset", "stop everything, guests too, and remove all state", False),
     "keystone": ("keystone", "rotate the keys of the identity service, or try a mapping", False),
+    "glance": ("glance", "load, unload or export metadata definitions", False),
     "sim": ("sim", "simulate whole clouds from seeds, with faults, and check what is left", True),
     "test": ("quality", "run every check and every test", False),
     "bench": ("bench", "run the benchmarks of bench/", False),
@@ -82,6 +83,7 @@ def _options(commands: dict[str, argparse.ArgumentParser]) -> None:
     logs.add_argument("-f", "--follow", action="store_true", help="go on as more is written")
     logs.add_argument("-n", "--lines", type=int, default=40, help="last lines to show (40)")
     _keystone(commands["keystone"])
+    _glance(commands["glance"])
     sim = commands["sim"]
     sim.add_argument("--seeds", type=int, default=100, help="how many seeds to run (100)")
     sim.add_argument("--first", type=int, default=1, help="the first of them (1)")
@@ -117,6 +119,20 @@ def _keystone(keystone: argparse.ArgumentParser) -> None:
     keystone.add_argument("--input", type=Path, help="mapping-engine: lines of `name: value`")
     keystone.add_argument("--prefix", default="", help="mapping-engine: names that count begin so")
     keystone.add_argument("--schema-version", default="", help="mapping-engine: 1.0, 2.0 or 3.0")
+
+
+def _glance(glance: argparse.ArgumentParser) -> None:
+    glance.add_argument("noun", choices=["metadefs"], help="the metadata definition catalogue")
+    glance.add_argument("action", choices=["load", "unload", "export"])
+    glance.add_argument(
+        "path", nargs="?", type=Path, help="a JSON file or a folder of them (metadata_source_path)"
+    )
+    for name, text in (
+        ("--merge", "load: add to namespaces that are there what they have not"),
+        ("--prefer_new", "with --merge: files win over definitions that are there"),
+        ("--overwrite", "with --merge: namespaces that are there are deleted first"),
+    ):
+        glance.add_argument(name, action="store_true", help=text)
 
 
 def _node(node: argparse.ArgumentParser) -> None:

@@ -6,14 +6,13 @@ belong to, whoever runs this.
 
 import asyncio
 import json
-import os
-from pathlib import Path
 
 import msgspec
 
 from aerostat.assembly.services import keystone_of
 from aerostat.cli.command import Command
 from aerostat.cli.console import CliError
+from aerostat.cli.places import become_owner
 from aerostat.kit.db.open import open_database
 from aerostat.kit.errors import Conflict
 from aerostat.services.keystone.domain.keys import ACTIONS
@@ -28,7 +27,7 @@ def run(command: Command) -> int:
     folder = command.settings.keystone_dir
     if not folder.is_dir():
         raise CliError("there is no cloud here yet", "start it: ./aerostat up")
-    _become_owner(folder)
+    become_owner(folder)
     try:
         command.console.say(asyncio.run(_act(command)))
     except Conflict as why:
@@ -67,14 +66,6 @@ def _assertion(lines: list[str], prefix: str) -> dict[str, tuple[str, ...]]:
         if line.strip() and name.strip().startswith(prefix):
             said[name.strip()] = value.strip()
     return mapping_engine.split(said)
-
-
-def _become_owner(folder: Path) -> None:
-    owner = folder.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        os.setgroups([])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
 
 
 async def _act(command: Command) -> str:

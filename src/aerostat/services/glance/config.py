@@ -225,6 +225,9 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
     )  # fmt: skip
     """Accepted values of container_format."""
 
+    metadata_source_path: str = "/etc/glance/metadefs"
+    """The folder that `aerostat glance metadefs load` takes files from if it is told of none."""
+
     require_image_format_match: bool = True
     """Whether data must be of the format that disk_format says."""
 

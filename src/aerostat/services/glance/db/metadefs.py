@@ -69,6 +69,24 @@ def remove(tx: Tx, name: str) -> None:
     tx.run(delete(t.metadef_namespaces).where(N.namespace == name))
 
 
+def renew(tx: Tx, namespace: Namespace) -> None:
+    """Write a namespace in the place of the one of its name, which keeps its age."""
+    values = _values(namespace)
+    del values["created_at"]
+    tx.run(update(t.metadef_namespaces).where(N.namespace == namespace.namespace).values(**values))
+
+
+def clear(tx: Tx) -> int:
+    """Delete everything; return how many namespaces there were."""
+    return tx.run(delete(t.metadef_namespaces))
+
+
+def everything(tx: Tx) -> list[tuple[Namespace, list[Item]]]:
+    """Return all namespaces and what is in each, by name."""
+    found = [Namespace(*row) for row in tx.all(_NAMESPACE.order_by(N.namespace))]
+    return [(one, items(tx, one.namespace)) for one in found]
+
+
 def _values(record: Namespace | Item) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__struct_fields__}
 

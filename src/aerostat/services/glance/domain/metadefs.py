@@ -1,6 +1,7 @@
 """What may be done with the metadata definition catalogue."""
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 from msgspec.structs import replace
@@ -53,6 +54,41 @@ def insert(tx: Tx, namespace: Namespace, items: Sequence[Item]) -> Namespace:
 def _check_free(tx: Tx, name: str) -> None:
     if rows.exists(tx, name):
         raise Conflict(f"The metadata definition namespace={name} already exists.")
+
+
+class Merge(Enum):
+    """What happens to a namespace that is loaded and is there already."""
+
+    SKIP = "skip"
+    """Nothing."""
+    ADD = "add"
+    """It gets the definitions that it has not."""
+    PREFER_NEW = "prefer_new"
+    """It gets all definitions, in the place of those of the same name, and its own attributes."""
+    OVERWRITE = "overwrite"
+    """It is deleted first."""
+
+
+def merge(tx: Tx, namespace: Namespace, items: Sequence[Item], how: Merge) -> str:
+    """Have a namespace and its definitions; return what was done, in a word or two."""
+    name = namespace.namespace
+    there = rows.exists(tx, name)
+    if there and how is Merge.SKIP:
+        return "there already"
+    if there and how is Merge.OVERWRITE:
+        rows.remove(tx, name)
+    if not there or how is Merge.OVERWRITE:
+        insert(tx, namespace, items)
+        return "overwritten" if there else "loaded"
+    if how is Merge.PREFER_NEW:
+        rows.renew(tx, namespace)
+    for one in items:
+        old = rows.item(tx, name, one.kind, one.name)
+        if old is None:
+            rows.add_items(tx, [one])
+        elif how is Merge.PREFER_NEW:
+            rows.save_item(tx, old, replace(one, created_at=old.created_at))
+    return "merged"
 
 
 async def update(glance: Glance, old: Namespace, changes: dict[str, Any]) -> Namespace:
