@@ -290,9 +290,13 @@ async def test_security_groups(cloud: Cloud) -> None:
     }
     made = await cloud.make("security-group-rules", **rule)
     assert made["ethertype"] == "IPv4" and made["remote_ip_prefix"] is None
+    from_some = rule | {"remote_ip_prefix": "10.2.3.124/24"}
+    shown = await cloud.make("security-group-rules", **from_some)
+    assert (shown["remote_ip_prefix"], shown["normalized_cidr"]) == ("10.2.3.124/24", "10.2.3.0/24")
     url = "/security-group-rules"
     refusals: list[tuple[dict[str, Any], int, str]] = [
         ({}, 409, "SecurityGroupRuleExists"),
+        ({"remote_ip_prefix": "10.2.3.0/24"}, 409, "SecurityGroupRuleExists"),
         ({"port_range_max": 1}, 400, "SecurityGroupInvalidPortRange"),
         ({"protocol": "pinky"}, 400, "SecurityGroupRuleInvalidProtocol"),
         ({"protocol": None}, 400, "SecurityGroupProtocolRequiredWithPorts"),

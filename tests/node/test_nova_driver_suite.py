@@ -91,6 +91,11 @@ async def test_whole_life(bench: Bench) -> None:
     assert await bench.state_of(guest) is PowerState.RUNNING
     assert len((await driver.console_output(guest, 1)).splitlines()) == 1
     await _screen_answers(bench, guest)
+    used = await driver.diagnostics(guest)
+    assert (used.state, len(used.cpu_ns), len(used.disks) > 0) == (PowerState.RUNNING, 1, True)
+    assert used.memory_max_mib >= 64
+    if bench.real:
+        assert used.cpu_ns[0] > 0 and used.memory_used_mib > 0 and used.disks[0].read_bytes > 0
 
     await driver.pause(guest)
     await driver.pause(guest)
@@ -117,6 +122,7 @@ async def test_whole_life(bench: Bench) -> None:
         assert "Power down" in await driver.console_output(guest, None)
     with pytest.raises(Conflict):
         await driver.vnc(guest)
+    assert (await driver.diagnostics(guest)).state is PowerState.SHUTDOWN
 
     await driver.start(guest)
     await driver.start(guest)
@@ -341,6 +347,7 @@ async def test_unknown_guest(bench: Bench) -> None:
         driver.reboot(unknown, hard=False),
         driver.console_output(unknown, None),
         driver.vnc(unknown),
+        driver.diagnostics(unknown),
     ):
         with pytest.raises(NotFound):
             await call

@@ -61,6 +61,7 @@ class ApiSpec:
     say they are JSON (415), as nova and placement do. `service_type` is what access rules call
     this API; without one, credentials that are limited by such rules get nowhere here.
     `late_tokens`: a service (X-Service-Token) may bring a user's token that has expired.
+    `exact_paths`: /servers/ is not /servers (the server without a name is not there), as in nova.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ApiSpec:
     request_id_header: str = "x-openstack-request-id"
     service_type: str = ""
     late_tokens: bool = True
+    exact_paths: bool = False
 
     def routes(self) -> list[Route]:
         """Return every route with its full path."""
@@ -92,7 +94,7 @@ class Api(Generic[S]):
     ) -> None:
         self.spec, self.policy = spec, policy
         self._service, self._authenticate = service, authenticate
-        self._router = Router()
+        self._router = Router(exact=spec.exact_paths)
         for route in spec.routes():
             self._router.add(route)
 

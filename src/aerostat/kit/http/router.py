@@ -16,10 +16,13 @@ class _Node:
 
 
 class Router:
-    """Literal segments win over parameters; a parameter never matches an empty segment."""
+    """Literal segments win over parameters; a parameter never matches an empty segment.
 
-    def __init__(self) -> None:
-        self._root = _Node()
+    `exact`: a slash at the end of more than one segment makes it another path.
+    """
+
+    def __init__(self, *, exact: bool = False) -> None:
+        self._root, self._exact = _Node(), exact
 
     def add(self, route: Route) -> None:
         """Make `route` findable. Two nouns must name a parameter at one place alike."""
@@ -38,7 +41,10 @@ class Router:
     def find(self, path: str) -> tuple[dict[str, list[Route]], dict[str, str]] | None:
         """Return the routes at `path` by method, and its parameters; None if there are none."""
         params: dict[str, str] = {}
-        node = _descend(self._root, _split(path), 0, params)
+        segments = _split(path)
+        if self._exact and path.endswith("/") and len(segments) > 1:
+            return None
+        node = _descend(self._root, segments, 0, params)
         return None if node is None else (node.routes, params)
 
 

@@ -121,6 +121,10 @@ ACTIONS_LIST = _rule("os-instance-actions:list", READER)
 ACTIONS_SHOW = _rule("os-instance-actions:show", READER)
 ACTIONS_EVENTS = _rule("os-instance-actions:events", ADMINS)
 DIAGNOSTICS = _rule("os-server-diagnostics", ADMINS)
+EXTERNAL_EVENTS = _rule("os-server-external-events:create", ADMINS)
+USAGE_AUDIT = {
+    verb: _rule(f"os-instance-usage-audit-log:{verb}", ADMINS) for verb in ("list", "show")
+}
 VOLUMES = _rule("os-volumes-attachments:index", READER)
 
 FLAVOR_LIST = _rule("flavors", ANYONE)

@@ -10,6 +10,8 @@ from aerostat.kit.saga.saga import Saga
 from aerostat.services.nova import policies
 from aerostat.services.nova.api import (
     aggregates,
+    diagnostics,
+    external_events,
     flavors,
     hosts,
     images,
@@ -24,6 +26,7 @@ from aerostat.services.nova.api import (
     server_groups,
     server_parts,
     servers,
+    usage_audit,
 )
 from aerostat.services.nova.sagas import (
     evacuated_cleanup,
@@ -59,6 +62,9 @@ NOUNS = (
     quotas.routes,
     aggregates.routes,
     server_groups.routes,
+    diagnostics.routes,
+    external_events.routes,
+    usage_audit.routes,
 )
 
 spec: ApiSpec = ApiSpec(
@@ -68,6 +74,7 @@ spec: ApiSpec = ApiSpec(
     service_type="compute",
     versions=VERSIONS,
     strict_media=True,
+    exact_paths=True,
     request_id_header="x-compute-request-id",
 )
 

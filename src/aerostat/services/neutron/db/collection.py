@@ -10,8 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Table,
-    and_,
-    false,
     func,
     not_,
     or_,
@@ -146,8 +144,3 @@ _TAG_FILTERS: dict[str, Callable[[Table, list[str]], Where]] = {
     "not-tags": lambda table, tags: not_(_tagged(table, tags, len(set(tags)))),
     "not-tags-any": lambda table, tags: not_(_tagged(table, tags, 1)),
 }
-
-
-def among(column: ColumnElement[Any], values: Sequence[Any]) -> Where:
-    """Return `column IN values`; nothing is in an empty list."""
-    return column.in_(list(values)) if values else and_(false())

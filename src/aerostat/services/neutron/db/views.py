@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import select
 
 from aerostat.kit.clock import iso
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
+from aerostat.services.neutron.model.protocols import normalized_cidr
 
 Views = list[dict[str, Any]]
 
@@ -204,7 +205,7 @@ def rules(tx: Tx, rows: Sequence[Any], *, tagged: bool = True) -> Views:
             "port_range_min": row.port_range_min,
             "port_range_max": row.port_range_max,
             "remote_ip_prefix": row.remote_ip_prefix,
-            "normalized_cidr": row.remote_ip_prefix,
+            "normalized_cidr": normalized_cidr(row.remote_ip_prefix),
             "remote_group_id": row.remote_group_id,
             "remote_address_group_id": None,
             "belongs_to_default_sg": False,

@@ -7,10 +7,10 @@ from msgspec import Struct
 from sqlalchemy import and_, insert, select, update
 
 from aerostat.kit.clock import iso
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.agent.endpoint import AgentReport
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
 from aerostat.services.neutron.domain import binding, notices, rows
 from aerostat.services.neutron.domain.access import network_of
 from aerostat.services.neutron.model import faults

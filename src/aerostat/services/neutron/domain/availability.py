@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
 
 
 def availability(tx: Tx, filters: dict[str, list[str]]) -> list[dict[str, Any]]:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import insert, select, update
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
 from aerostat.services.neutron.runtime import Call
 
 

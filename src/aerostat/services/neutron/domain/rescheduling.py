@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
 from aerostat.services.neutron.domain import dhcp, living, notices, scheduling
 from aerostat.services.neutron.runtime import Call
 

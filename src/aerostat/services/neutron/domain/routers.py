@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import collection
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
 from aerostat.services.neutron.db.collections import NETWORKS
 from aerostat.services.neutron.domain import living, notices, ports, quotas, rows
 from aerostat.services.neutron.domain.access import authorize, network_of, owner_of, target

@@ -5,15 +5,20 @@ from typing import Any
 
 from sqlalchemy import insert, or_, select
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import collection
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
 from aerostat.services.neutron.db.collections import GROUPS
 from aerostat.services.neutron.domain import notices, quotas, rows
 from aerostat.services.neutron.domain.access import authorize, owner_of, target
 from aerostat.services.neutron.model import faults
-from aerostat.services.neutron.model.protocols import check_ports, proper_protocol, same_protocol
+from aerostat.services.neutron.model.protocols import (
+    check_ports,
+    normalized_cidr,
+    proper_protocol,
+    same_protocol,
+)
 from aerostat.services.neutron.runtime import Call
 
 G, R = t.groups.c, t.rules.c
@@ -22,7 +27,6 @@ ALIKE = (
     "ethertype",
     "port_range_min",
     "port_range_max",
-    "remote_ip_prefix",
     "remote_group_id",
 )
 
@@ -151,7 +155,7 @@ def _settle_rule(tx: Tx, call: Call, values: dict[str, Any]) -> None:
             "Only remote_ip_prefix or remote_group_id may be provided.",
         )
     if prefix:
-        version = ipaddress.ip_network(prefix).version
+        version = ipaddress.ip_interface(prefix).version
         if version != (4 if ethertype == "IPv4" else 6):
             raise faults.bad(
                 "SecurityGroupRuleParameterConflict",
@@ -163,8 +167,10 @@ def _settle_rule(tx: Tx, call: Call, values: dict[str, Any]) -> None:
 
 def _check_unlike_others(tx: Tx, values: dict[str, Any]) -> None:
     names = [n for n in ALIKE if n in values]
+    cidr = normalized_cidr(values["remote_ip_prefix"])
     for row in tx.all(select(t.rules).where(R.security_group_id == values["security_group_id"])):
         alike = all(getattr(row, n) == values[n] for n in names)
+        alike = alike and normalized_cidr(row.remote_ip_prefix) == cidr
         if alike and same_protocol(row.protocol, values["protocol"]):
             raise faults.conflict(
                 "SecurityGroupRuleExists",

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import select
 
 from aerostat.contracts.network import BoundPort, FixedAddress, ServerAddress
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
 from aerostat.services.neutron.domain import binding, servers
 from aerostat.services.neutron.model.wanted import bridge_name, tap_name
 

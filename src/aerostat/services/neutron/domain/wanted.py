@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import and_, or_, select
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.config import NeutronConfig
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
 from aerostat.services.neutron.domain import binding, notices
 from aerostat.services.neutron.domain.wanted_routers import routers
-from aerostat.services.neutron.model.protocols import number_of
+from aerostat.services.neutron.model.protocols import normalized_cidr, number_of
 from aerostat.services.neutron.model.wanted import (
     Address,
     AddressPair,
@@ -175,7 +175,7 @@ def _groups(tx: Tx, used: list[str]) -> tuple[list[SecurityGroupWanted], dict[st
                 number_of(row.protocol),
                 row.port_range_min,
                 row.port_range_max,
-                row.remote_ip_prefix,
+                normalized_cidr(row.remote_ip_prefix),
                 row.remote_group_id,
             )
         )

@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import select
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collection import among
 from aerostat.services.neutron.model.wanted import (
     Address,
     AdvertisedPrefix,

@@ -1,5 +1,7 @@
 """IP protocols of security group rules, by name and by number. Source: IANA; api-ref."""
 
+import ipaddress
+
 from aerostat.services.neutron.model import faults
 
 NUMBERS: dict[str, int] = {
@@ -103,3 +105,8 @@ def _check_icmp(kind: int | None, code: int | None) -> None:
             f"ICMP code (port-range-max) {code} is provided but ICMP type (port-range-min) is "
             "missing.",
         )
+
+
+def normalized_cidr(prefix: str | None) -> str | None:
+    """Return the network that a remote prefix means: host bits cleared."""
+    return prefix and str(ipaddress.ip_network(prefix, strict=False))

@@ -102,6 +102,12 @@ def prefix(value: Any) -> str:
     return str(ipaddress.ip_network(ip_or_cidr(value), strict=False))
 
 
+def remote_prefix(value: Any) -> str:
+    """A prefix as it was given, host bits included."""
+    prefix(value)
+    return str(ipaddress.ip_interface(value))
+
+
 def mac(value: Any) -> str:
     try:
         digits = re.sub(r"[:.-]", "", value).lower()

@@ -17,6 +17,7 @@ from aerostat.services.neutron.schemas.checks import (
     option_name,
     optional,
     prefix,
+    remote_prefix,
     struct,
     text,
     uuid,
@@ -153,7 +154,7 @@ RULE: Schema = schema(
     Attr("protocol", _protocol, None, put=False),
     Attr("port_range_min", optional(_port), None, put=False),
     Attr("port_range_max", optional(_port), None, put=False),
-    Attr("remote_ip_prefix", optional(prefix), None, put=False),
+    Attr("remote_ip_prefix", optional(remote_prefix), None, put=False),
     Attr("remote_group_id", optional(text()), None, put=False),
     Attr("remote_address_group_id", one_of(None), None, put=False),
 )

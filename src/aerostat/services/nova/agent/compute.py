@@ -12,6 +12,7 @@ from aerostat.services.nova.agent.moving import MovingAgent
 from aerostat.services.nova.agent.reporting import Reporter
 from aerostat.services.nova.drivers.base import Driver
 from aerostat.services.nova.model.guest import (
+    Diagnostics,
     GuestSpec,
     GuestState,
     HostFacts,
@@ -135,6 +136,9 @@ class ComputeAgent:
 
     async def vnc(self, *, server_id: str) -> VncAddress:
         return await self._driver.vnc(server_id)
+
+    async def diagnostics(self, *, server_id: str) -> Diagnostics:
+        return await self._driver.diagnostics(server_id)
 
     async def guests(self) -> list[GuestState]:
         return await self._driver.guests()

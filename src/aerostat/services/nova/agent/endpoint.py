@@ -5,6 +5,7 @@ from typing import Protocol
 from aerostat.contracts.network import BoundPort
 from aerostat.kit.bus.endpoint import Endpoint
 from aerostat.services.nova.model.guest import (
+    Diagnostics,
     GuestSpec,
     GuestState,
     HostFacts,
@@ -54,6 +55,10 @@ class ComputeHost(Protocol):
         ...
 
     async def vnc(self, *, server_id: str) -> VncAddress: ...
+
+    async def diagnostics(self, *, server_id: str) -> Diagnostics:
+        """Return what the guest uses right now."""
+        ...
 
     async def snapshot(self, *, server_id: str, disk_format: str, path: str) -> None:
         """Upload the root disk as it is at one moment; the guest goes on.

@@ -10,6 +10,7 @@ from aerostat.services.nova.agent.endpoint import compute_host
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.db.tables import sagas
 from aerostat.services.nova.domain.servers import check_unlocked, project_of
+from aerostat.services.nova.model.guest import Diagnostics
 from aerostat.services.nova.model.server import ACTIONS, Server
 from aerostat.services.nova.runtime import Nova
 from aerostat.services.nova.sagas import evacuated_cleanup, server_power
@@ -55,6 +56,14 @@ async def console_output(nova: Nova, server: Server, lines: int | None) -> str:
     text = await host.console_output(server_id=server.uuid, lines=lines)
     # As upstream counts: the end of the last line begins another, empty one.
     return text if not lines else "\n".join(text.split("\n")[-lines:])
+
+
+async def diagnostics(nova: Nova, server: Server) -> Diagnostics:
+    """Return what the guest uses. Raises: Conflict (not on a host yet)."""
+    if server.host is None:
+        raise Conflict(f"Instance {server.uuid} is not ready")
+    host = compute_host.at(nova.bus, server.host, timeout_s=30)
+    return await host.diagnostics(server_id=server.uuid)
 
 
 async def history(nova: Nova, uuid: str) -> list[Record]:

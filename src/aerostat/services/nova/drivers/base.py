@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from aerostat.contracts.network import BoundPort
 from aerostat.services.nova.model.guest import (
+    Diagnostics,
     GuestSpec,
     GuestState,
     HostFacts,
@@ -129,6 +130,8 @@ class Driver(MovingDriver, Protocol):
     async def console_output(self, server_id: str, lines: int | None) -> str: ...
 
     async def vnc(self, server_id: str) -> VncAddress: ...
+
+    async def diagnostics(self, server_id: str) -> Diagnostics: ...
 
     async def power_state(self, server_id: str) -> PowerState:
         """Return how the guest is right now."""

@@ -15,6 +15,8 @@ from aerostat.services.nova.drivers.image_source import ImageSource
 from aerostat.services.nova.drivers.qcow2 import empty_qcow2
 from aerostat.services.nova.drivers.uptime import booted_at
 from aerostat.services.nova.model.guest import (
+    Diagnostics,
+    DiskUse,
     GuestSpec,
     GuestState,
     HostFacts,
@@ -187,6 +189,13 @@ class FakeDriver(FakeMoves):
         if self._state(server_id) is not PowerState.RUNNING:
             raise Conflict("The guest is not running.", code="guest_not_running")
         return VncAddress(host="127.0.0.1", port=5900)
+
+    async def diagnostics(self, server_id: str) -> Diagnostics:
+        """A fake guest does nothing with what it has."""
+        state, spec = self._state(server_id), self.specs.get(server_id)
+        cpus, memory = (spec.vcpus, spec.ram_mib) if spec else (0, 0)
+        disk = DiskUse("vda", 0, 0, 0, 0, 0)
+        return Diagnostics(state, "fake", [0] * cpus, memory, 0, [disk], [])
 
     async def power_state(self, server_id: str) -> PowerState:
         return self._state(server_id)

@@ -84,3 +84,44 @@ class VncAddress(Struct, frozen=True):
 
     host: str
     port: int
+
+
+class DiskUse(Struct, frozen=True):
+    """What a disk has done since the guest started."""
+
+    device: str
+    read_bytes: int
+    read_requests: int
+    write_bytes: int
+    write_requests: int
+    errors_count: int
+
+
+class Traffic(Struct, frozen=True):
+    """What went one way through a network device since the guest started."""
+
+    octets: int = 0
+    packets: int = 0
+    errors: int = 0
+    drop: int = 0
+
+
+class NicUse(Struct, frozen=True):
+    """A network device; `rx` is what the guest got."""
+
+    device: str
+    mac_address: str
+    rx: Traffic
+    tx: Traffic
+
+
+class Diagnostics(Struct, frozen=True):
+    """What a guest uses right now. `cpu_ns` is the time of each virtual CPU."""
+
+    state: PowerState
+    hypervisor: str
+    cpu_ns: list[int]
+    memory_max_mib: int
+    memory_used_mib: int
+    disks: list[DiskUse]
+    nics: list[NicUse]

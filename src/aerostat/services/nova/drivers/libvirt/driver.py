@@ -11,7 +11,7 @@ from aerostat.kit.log import Logger
 from aerostat.services.nova.drivers.base import LifecycleSink, NodeIdentity
 from aerostat.services.nova.drivers.exchange import Exchange, ExchangeConfig
 from aerostat.services.nova.drivers.image_source import ImageSource
-from aerostat.services.nova.drivers.libvirt import domains
+from aerostat.services.nova.drivers.libvirt import diagnostics, domains
 from aerostat.services.nova.drivers.libvirt.connection import Connection
 from aerostat.services.nova.drivers.libvirt.console import tail
 from aerostat.services.nova.drivers.libvirt.daemon import LiveConfig
@@ -27,6 +27,7 @@ from aerostat.services.nova.drivers.libvirt.self_test import choose_virt_type
 from aerostat.services.nova.drivers.libvirt.waiting import StateWaiter
 from aerostat.services.nova.drivers.threads import blocking_pool
 from aerostat.services.nova.model.guest import (
+    Diagnostics,
     GuestSpec,
     GuestState,
     HostFacts,
@@ -163,6 +164,9 @@ class LibvirtDriver(LiveMoves, Extras):
     async def vnc(self, server_id: str) -> VncAddress:
         port = await self._conn.run(domains.vnc_port, server_id)
         return VncAddress(host=self._choice.vnc_listen, port=port)
+
+    async def diagnostics(self, server_id: str) -> Diagnostics:
+        return await self._conn.run(diagnostics.of, server_id)
 
     async def guests(self) -> list[GuestState]:
         found = await self._conn.run(domains.ours, self._paths.state)
