@@ -33,11 +33,6 @@ templateDir = /usr/share/lemonldap-ng/portal/templates
 languages = en
 [handler]
 """
-PACKAGES = (
-    *("liblemonldap-ng-portal-perl", "libplack-perl", "libstring-random-perl"),
-    *("libio-string-perl", "libconvert-pem-perl", "libcrypt-openssl-rsa-perl"),
-    *("libcrypt-openssl-x509-perl", "libcrypt-urandom-perl", "libemail-sender-perl"),
-)
 CAPTCHA = """package Lemonldap::NG::Portal::Captcha::None;
 use Mouse; extends 'Lemonldap::NG::Common::Module'; sub init { 1 } 1;
 """
@@ -63,7 +58,7 @@ CLAIMS = {"email": "mail", "name": "cn", "preferred_username": "uid", "groups": 
 class Lemonldap(Server):
     """A provider with a client for the cloud (`aerostat`), and those of people: tool, other."""
 
-    user, package = "www-data", " ".join(PACKAGES)
+    user, package = "www-data", "liblemonldap-ng-portal-perl and more"
     program = Path("/usr/bin/plackup")
     root = Path("/usr/share/perl5/Lemonldap/NG/Portal")
 

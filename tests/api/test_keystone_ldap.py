@@ -162,7 +162,8 @@ async def test_an_empty_password_lets_nobody_in(cloud: Cloud, slapd: Slapd, anon
 )
 async def test_names_are_never_filters(cloud: Cloud, slapd: Slapd, name: str) -> None:
     domain = await ldap_domain(cloud, slapd)
-    assert (await log_in(cloud, domain, name, "engine")).status_code == 401
+    refused = 400 if "\0" in name else 401
+    assert (await log_in(cloud, domain, name, "engine")).status_code == refused
     reply = await cloud.http.get(
         "/v3/users",
         params={"domain_id": domain, "name": name},

@@ -58,3 +58,20 @@ async def test_nothing_breaks_and_readers_change_nothing(
         assert status < 500, (role, route.method, route.path, status)
         if role == "reader" and route.method not in ("GET", "HEAD") and not route.public:
             assert status >= 400, (role, route.method, route.path, status)
+
+
+async def test_no_nul_gets_in(cloud: WholeCloud) -> None:
+    """Not in a path, a query or a body: PostgreSQL would fail on it, and others store it."""
+    admin = await cloud.admin()
+    body = {"user": {"name": "a\0b"}}
+    reply = await admin.post("keystone", "/v3/users", body)
+    assert reply.status_code == 400 and "user.name" in reply.text
+    for service, url, status in (
+        ("keystone", "/v3/users?name=a%00b", 400),
+        ("keystone", "/v3/users/a%00b", 404),
+        ("glance", "/v2/images?name=%00", 400),
+        ("nova", "/v2.1/servers/%00", 404),
+        ("neutron", "/v2.0/networks?name=%00", 400),
+        ("placement", "/resource_providers/%00", 404),
+    ):
+        assert (await admin.get(service, url)).status_code == status, (service, url)

@@ -21,6 +21,10 @@ PACKAGES = (
     *("swift-proxy", "swift-account", "swift-container", "swift-object"),
     "python3-keystonemiddleware",
     *("ceph-mon", "ceph-osd", "ceph-common", "python3-rados", "python3-rbd"),
+    *("simplesamlphp", "php-cli", "php-xml"),
+    *("liblemonldap-ng-portal-perl", "libplack-perl", "libstring-random-perl"),
+    *("libio-string-perl", "libconvert-pem-perl", "libcrypt-openssl-rsa-perl"),
+    *("libcrypt-openssl-x509-perl", "libcrypt-urandom-perl", "libemail-sender-perl"),
 )
 READY_S = 60.0
 PORTS = range(30000, 32700)

@@ -120,7 +120,7 @@ class Api(Generic[S]):
         )
         if not (candidates and candidates[0].public):
             call.ctx = await self._identify(call)
-        if found is None:
+        if found is None or "\0" in call.path:
             raise NotFound("The resource could not be found.")
         if candidates is None:
             raise _method_not_allowed(routes)

@@ -42,11 +42,33 @@ def text(least: int, most: int) -> Any:
 
 
 def decode(raw: bytes) -> Any:
-    """Return the JSON document in `raw`. Raises: BadRequest."""
+    """Return the JSON document in `raw`, whose text has no NUL. Raises: BadRequest."""
     try:
-        return msgspec.json.decode(raw)
+        doc = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise BadRequest("The body is not valid JSON.", detail=str(why)) from why
+    if b"\\u0000" in raw:
+        _check_text(doc, "")
+    return doc
+
+
+def _check_text(part: Any, path: str) -> None:
+    """Raises: BadRequest, naming the field with a NUL: no database stores it as text."""
+    if isinstance(part, str) and "\0" in part:
+        raise no_nul(path or "body")
+    if isinstance(part, list):
+        for number, item in enumerate(part):
+            _check_text(item, f"{path}[{number}]")
+    if isinstance(part, dict):
+        for name, value in part.items():
+            _check_text(name, path)
+            _check_text(value, f"{path}.{name}".lstrip("."))
+
+
+def no_nul(field: str) -> BadRequest:
+    """Return the fault about text with a NUL (U+0000)."""
+    said = "Text must not contain the character U+0000."
+    return BadRequest(f"Invalid input for field/attribute {field}. {said}", field=field)
 
 
 def convert(doc: Any, kind: type[T], version: Version | None = None, *, strict: bool = True) -> T:
@@ -161,12 +183,18 @@ def _structs(hint: Any) -> list[type]:
 
 
 class Query:
-    """A query string: names may repeat; the last one counts where one is wanted."""
+    """A query string: names may repeat; the last one counts where one is wanted.
+
+    Raises: BadRequest, naming a parameter with a NUL.
+    """
 
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
         self._values = values
+        for name, found in values.items():
+            if "\0" in name or any("\0" in value for value in found):
+                raise no_nul(name.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
     def get(self, name: str, default: str | None = None) -> str | None:
         found = self._values.get(name)

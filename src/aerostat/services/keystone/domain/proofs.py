@@ -234,8 +234,6 @@ async def _by_oauth1(keystone: Keystone, request: AuthRequest) -> Proven:
 
 async def find_user(keystone: Keystone, ref: UserRef) -> actors.UserRecord | None:
     """Return the user that `ref` means."""
-    if "\0" in f"{ref.id}{ref.name}{ref.domain_id}{ref.domain_name}":
-        return None  # Nobody's, and no database takes it for text.
     if ref.id:
         return await identity.record(keystone, ref.id)
     return await identity.named(keystone, ref.name, ref.domain_id, ref.domain_name)
