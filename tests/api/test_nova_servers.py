@@ -166,6 +166,38 @@ async def test_server_groups_keep_apart(tmp_path: Path) -> None:
     await cloud.stop()
 
 
+async def test_servers_spread_and_pack(tmp_path: Path) -> None:
+    """As the operator says, for all hosts or for those of an aggregate."""
+    cloud = WholeCloud(tmp_path, hosts=2)
+    cloud.settings.nova.update(
+        ram_weight_multiplier=-1.0, cpu_weight_multiplier=-1.0, disk_weight_multiplier=-1.0
+    )
+    await cloud.start()
+    admin, body = await prepare(cloud)
+
+    async def three_hosts() -> int:
+        made = []
+        for _ in range(3):
+            made.append(await create(admin, body))
+            await cloud.nova.sagas.idle()
+        found = [(await status(admin, one))["OS-EXT-SRV-ATTR:host"] for one in made]
+        for one in made:
+            await admin.delete("nova", f"/v2.1/servers/{one}")
+        await cloud.nova.sagas.idle()
+        return len(set(found))
+
+    assert await three_hosts() == 1
+    wide = {"aggregate": {"name": "wide"}}
+    made = (await admin.post("nova", "/v2.1/os-aggregates", wide)).json()["aggregate"]
+    url = f"/v2.1/os-aggregates/{made['id']}/action"
+    for host in cloud.host_names:
+        assert (await admin.post("nova", url, {"add_host": {"host": host}})).status_code == 200
+    metadata = {f"{what}_weight_multiplier": "1.0" for what in ("ram", "cpu", "disk")}
+    await admin.post("nova", url, {"set_metadata": {"metadata": metadata}})
+    assert await three_hosts() == 2
+    await cloud.stop()
+
+
 async def test_list_pages_and_filters(cloud: WholeCloud) -> None:
     admin, body = await prepare(cloud)
     body["server"].update(min_count=5, max_count=5)

@@ -42,6 +42,25 @@ class NovaConfig(Struct, frozen=True):
     host_candidates_max: int = 1000
     """Hosts asked of placement per scheduling. Source: [scheduler] max_placement_results."""
 
+    ram_weight_multiplier: float = 1.0
+    """How much free memory counts in choosing a host: servers spread; below 0 they pack.
+
+    Source: [filter_scheduler], as the four that follow. Metadata of a host's aggregates with the
+    same name goes before it, the least of several.
+    """
+
+    cpu_weight_multiplier: float = 1.0
+    """How much free virtual CPUs count."""
+
+    disk_weight_multiplier: float = 1.0
+    """How much free disk counts."""
+
+    soft_affinity_weight_multiplier: float = 1.0
+    """How much the members of a soft-affinity group on a host count."""
+
+    soft_anti_affinity_weight_multiplier: float = 1.0
+    """How much the members of a soft-anti-affinity group on a host count against it."""
+
     instance_name_template: str = "instance-%08x"
     """The hypervisor's name of a guest, from its number."""
 

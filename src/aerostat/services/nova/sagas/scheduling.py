@@ -63,7 +63,8 @@ async def choose(nova: Nova, outlooks: Outlooks, server: Server, generation: int
             f"{NO_HOST}Placement offers no host with {wanted} free.", code="NoValidHost"
         )
     left, told = filters.apply(states, spec)
-    for state in weighers.order(left, spec):
+    multipliers = {name: getattr(nova.config, name) for name in weighers.WEIGHERS}
+    for state in weighers.order(left, spec, multipliers):
         outlook.claim(state.host, claim)
         try:
             await nova.placement.claim(

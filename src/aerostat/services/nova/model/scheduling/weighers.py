@@ -4,7 +4,8 @@ Each weight is scaled to 0..1 over the hosts at hand and multiplied, then summed
 Source: nova admin guide, "Weights".
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 
 from aerostat.services.nova.model.scheduling.hosts import HostState, RequestSpec
 
@@ -36,25 +37,39 @@ def soft_anti_affinity_weigher(host: HostState, spec: RequestSpec) -> float:
     return -spec.group_hosts.count(host.host) if spec.group_policy == "soft-anti-affinity" else 0
 
 
-WEIGHERS: dict[str, tuple[Weigher, float]] = {
-    "RAMWeigher": (ram_weigher, 1.0),
-    "CPUWeigher": (cpu_weigher, 1.0),
-    "DiskWeigher": (disk_weigher, 1.0),
-    "ServerGroupSoftAffinityWeigher": (soft_affinity_weigher, 1.0),
-    "ServerGroupSoftAntiAffinityWeigher": (soft_anti_affinity_weigher, 1.0),
+WEIGHERS: dict[str, Weigher] = {
+    "ram_weight_multiplier": ram_weigher,
+    "cpu_weight_multiplier": cpu_weigher,
+    "disk_weight_multiplier": disk_weigher,
+    "soft_affinity_weight_multiplier": soft_affinity_weigher,
+    "soft_anti_affinity_weight_multiplier": soft_anti_affinity_weigher,
 }
-"""Each with its multiplier."""
+"""Each behind the name of its multiplier: an option, and metadata of aggregates."""
 
 
-def order(hosts: list[HostState], spec: RequestSpec) -> list[HostState]:
-    """Return `hosts`, the best first."""
+def order(
+    hosts: list[HostState], spec: RequestSpec, multipliers: Mapping[str, float]
+) -> list[HostState]:
+    """Return `hosts`, the best first; a negative multiplier turns a weigher round."""
     if len(hosts) < 2:
         return hosts
     totals = dict.fromkeys((h.host for h in hosts), 0.0)
-    for weigh, multiplier in WEIGHERS.values():
+    for name, weigh in WEIGHERS.items():
         raw = [weigh(host, spec) for host in hosts]
         low, high = min(raw), max(raw)
         if high > low:
             for host, weight in zip(hosts, raw, strict=True):
-                totals[host.host] += multiplier * (weight - low) / (high - low)
+                scale = multiplier_of(host, name, multipliers[name]) / (high - low)
+                totals[host.host] += scale * (weight - low)
     return sorted(hosts, key=lambda h: -totals[h.host])
+
+
+def multiplier_of(host: HostState, name: str, default: float) -> float:
+    """Return the least that the host's aggregates say, or else `default`."""
+    if not host.aggregates:
+        return default
+    said = []
+    for metadata in host.aggregates:
+        with contextlib.suppress(KeyError, ValueError):
+            said.append(float(metadata[name]))
+    return min(said, default=default)
