@@ -7,6 +7,8 @@ elements put around or beside what was signed, change nothing.
 from collections.abc import Sequence
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from lxml import etree
 from msgspec import Struct
 from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from signxml.exceptions import SignXMLException
@@ -27,6 +29,12 @@ METHODS = frozenset(
     }
 )
 DIGESTS = frozenset({DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512})
+UNVERIFIED = (
+    *(SignXMLException, etree.LxmlError, UnsupportedAlgorithm),
+    *(ValueError, AttributeError, KeyError, TypeError),
+)
+"""How the verifier says no, and how it stumbles over what is no signature."""
+
 TRANSFORMS = {
     "http://www.w3.org/2000/09/xmldsig#enveloped-signature",
     "http://www.w3.org/2001/10/xml-exc-c14n#",
@@ -95,7 +103,7 @@ def _signed(element: Element, expected: Expected) -> Element:
     for certificate in expected.certificates:
         try:
             return _verified(alone, own_id, certificate)
-        except (SignXMLException, ValueError, AttributeError) as failure:
+        except UNVERIFIED as failure:
             why = failure
     raise Refused(f"the signature is not the provider's: {why}") from why
 
