@@ -51,7 +51,7 @@ async def serve(folder: Path, many: int) -> None:
     await upgrade(db, "glance", manifest.migrations)
     config = GlanceConfig()
     stores = open_stores(config, folder, SystemClock())
-    glance = runtime.build(db, folder, stores, config)
+    glance = runtime.build(db, folder, stores, config, keys=folder)
     for number in range(many + 1):
         image_id = ID.format(number)
         image = Image(id=image_id, owner="p", disk_format="raw", container_format="bare")

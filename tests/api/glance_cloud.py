@@ -119,7 +119,7 @@ async def cloud_in(folder: Path, config: GlanceConfig | None = None) -> AsyncIte
     bus = EmbeddedBus()
     registry.serve(bus, RegistryProvider(db))
     used = RegistryDatabase(registry.at(bus)) if DATA_API == "registry" else db
-    glance = runtime.build(used, state, stores, config)
+    glance = runtime.build(used, state, stores, config, keys=state)
     api = Api(manifest.api, glance, Policy(manifest.rules), authenticate)
     transport = httpx.ASGITransport(app=api)
     async with httpx.AsyncClient(transport=transport, base_url="http://glance") as http:

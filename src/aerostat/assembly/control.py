@@ -67,6 +67,10 @@ class Control:
         unfinished = 0
         if s.bus_urls:  # Sagas call others at once; on one machine those are in this process.
             await connect(self.bus, s, node=False)
+        if "glance" in self.plane.services:
+            upkeep = Upkeep(self.plane.services["glance"])
+            await upkeep.before()
+            self._tasks.append(upkeep)
         await self._serve(self.plane)
         if not s.bus_urls:
             await connect(self.bus, s, node=False)
@@ -75,8 +79,6 @@ class Control:
             self._tasks.append(Leftovers(self.plane.nova))
         if "nova" in self.plane.services:
             self._tasks.append(Presence(self.plane.nova, s.host_name, self._roles))
-        if "glance" in self.plane.services:
-            self._tasks.append(Upkeep(self.plane.services["glance"]))
         if "neutron" in self.plane.services:
             self._tasks.append(Rescheduler(self.plane.services["neutron"]))
         for task in self._tasks:

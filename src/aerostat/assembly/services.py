@@ -182,7 +182,8 @@ async def _glance(world: World) -> Any:
     stores = open_stores(config, state, world.clock)
     direct = config.data_api == "sqlalchemy"
     db = world.db if direct else RegistryDatabase(registry.at(world.bus))
-    glance = glance_runtime.build(db, state, stores, config, clock=world.clock)
+    keys = world.settings.keystone_dir
+    glance = glance_runtime.build(db, state, stores, config, keys=keys, clock=world.clock)
     glance.identity = identity.at(world.bus)
     if not db.shared:  # What another copy is writing is none of this one's business.
         await glance_provides.recover(glance)

@@ -152,7 +152,11 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
     """Who owns the rows: this process over its database, or a glance-registry over the bus."""
 
     node_staging_uri: str = ""
-    """The folder where data arrives; several glance-api share it. `glance/staging` if empty."""
+    """The folder where data arrives; `glance/staging` if empty."""
+
+    worker_self_reference_url: str = ""
+    """The URL at which the other copies reach this glance-api: they pass on what is about data
+    in its staging folder. Empty: all copies share the folder (or there is one)."""
 
     show_multiple_locations: bool = False
     """Whether images show `locations`, and a PATCH may change them. Source: OSSN-0065: unsafe."""

@@ -16,6 +16,7 @@ from aerostat.services.glance.config import GlanceConfig
 from aerostat.services.glance.filestore import FileStore
 from aerostat.services.glance.inspector import Inspector
 from aerostat.services.glance.model.certificates import Certificates
+from aerostat.services.glance.peers import Peers
 from aerostat.services.glance.stores import Stores
 from aerostat.services.glance.tickets import Tickets
 from aerostat.services.glance.web import Web
@@ -44,6 +45,7 @@ class Glance:
     tickets: Tickets
     inspector: Inspector
     web: Web
+    peers: Peers
     rendered: OrderedDict[tuple[str, int, bool], bytes] = field(default_factory=OrderedDict)
     background: set[Any] = field(default_factory=set)
     leases: set[str] = field(default_factory=set)
@@ -63,6 +65,7 @@ class Glance:
         if self.cache is not None:
             await self.cache.close()
         await self.staging.close()
+        await self.peers.close()
 
 
 def build(
@@ -71,24 +74,25 @@ def build(
     stores: Stores,
     config: GlanceConfig,
     *,
+    keys: Path,
     clock: Clock | None = None,
-    ids: IdSource = new_uuid,
 ) -> Glance:
-    """Return glance with its data and keys under `state` (staging/, ticket-key)."""
+    """Return glance with its data under `state`, and its key in `keys`, where all copies look."""
     folder = Path(config.node_staging_uri.removeprefix("file://") or state / "staging")
     staging = FileStore(folder, config.transfer_threads, config.hashing_algorithm)
     staging.prepare()
     return Glance(
         db=db,
         clock=clock or SystemClock(),
-        ids=ids,
+        ids=new_uuid,
         config=config,
         stores=stores,
         cache=_cache(config, state),
         staging=staging,
-        tickets=Tickets(state / "ticket-key"),
+        tickets=Tickets(keys / "glance-ticket-key"),
         inspector=Inspector(config.inspection_timeout_s, config.inspection_memory_mib),
         web=web_of(config),
+        peers=Peers(),
     )
 
 

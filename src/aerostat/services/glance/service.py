@@ -28,7 +28,13 @@ spec: ApiSpec = ApiSpec(
         ("/v2", [noun.routes for noun in NOUNS]),
     ],
     envelope=errors.glance,
-    statuses={"gone": 410, "range_not_satisfiable": 416, "unacceptable_image": 415},
+    statuses={
+        "gone": 410,
+        "range_not_satisfiable": 416,
+        "unacceptable_image": 415,
+        "bad_gateway": 502,
+        "gateway_timeout": 504,
+    },
     service_type="image",
     max_body=1 << 20,
 )

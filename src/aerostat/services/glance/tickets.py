@@ -1,5 +1,6 @@
 """Download tickets: proof, for some minutes, that the holder may read one image."""
 
+import contextlib
 import hmac
 import os
 from pathlib import Path
@@ -36,10 +37,11 @@ def _key(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".new")
-    key = os.urandom(KEY_BYTES)
+    scratch = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(key)
+        file.write(os.urandom(KEY_BYTES))
         os.fsync(file.fileno())
-    scratch.replace(path)
-    return key
+    with contextlib.suppress(FileExistsError):  # Copies that start together have one.
+        os.link(scratch, path)
+    scratch.unlink()
+    return path.read_bytes()

@@ -6,7 +6,7 @@ from aerostat.kit.errors import BadRequest, Forbidden, NotFound
 from aerostat.kit.http.errors import MethodNotAllowed
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.glance import policies
-from aerostat.services.glance.api import views
+from aerostat.services.glance.api import passing, views
 from aerostat.services.glance.api.asking import document, permitted, viewer
 from aerostat.services.glance.domain import images, locations
 from aerostat.services.glance.model.image import Image, Move
@@ -135,10 +135,13 @@ def moved(glance: Glance, req: Request[Any], image: Image, op: patch.Op) -> Move
 
 
 @routes.delete("/images/{image_id}", policy=None)
-async def delete(glance: Glance, req: Request[None]) -> None:
+async def delete(glance: Glance, req: Request[None]) -> Reply | None:
     """Delete an image and its data."""
-    await permitted(glance, req, policies.DELETE)
-    await images.delete(glance, req.path["image_id"])
+    found = await permitted(glance, req, policies.DELETE)
+    passed = await passing.pass_deletion_on(glance, req, found.image)
+    if passed is None:
+        await images.delete(glance, found.image.id)
+    return passed
 
 
 @routes.post("/images/{image_id}/actions/{action}", policy=None, status=204)

@@ -3,11 +3,11 @@
 from typing import Any
 
 from aerostat.kit.errors import BadRequest
-from aerostat.kit.http.route import Request, Routes
+from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.kit.http.schema import Open
 from aerostat.kit.ids import is_uuid
 from aerostat.services.glance import policies
-from aerostat.services.glance.api import views
+from aerostat.services.glance.api import passing, views
 from aerostat.services.glance.api.asking import asker, permitted
 from aerostat.services.glance.api.data import check_length, check_media
 from aerostat.services.glance.domain import imports, quotas, staging, tasks
@@ -46,13 +46,17 @@ async def stage(glance: Glance, req: Request[None]) -> None:
 
 
 @routes.post("/images/{image_id}/import", policy=None, status=202, body=ImportBody)
-async def start(glance: Glance, req: Request[ImportBody]) -> None:
+async def start(glance: Glance, req: Request[ImportBody]) -> Reply | None:
     """Import data that was staged, is on the web or in another region; copy it to other stores."""
     body, method = req.body, req.body.method
     copying = method.get("name") == imports.COPY
     found = await permitted(glance, req, policies.COPY if copying else policies.MODIFY)
     if body.stores and body.all_stores:
         raise BadRequest("Stores and all_stores exclude each other.", field="all_stores")
+    if method.get("name") == imports.DIRECT:
+        passed = await passing.pass_on(glance, req, found.image)
+        if passed is not None:
+            return passed
     stores = tuple(body.stores)
     if not stores and (header := req.headers.get("x-image-meta-store")):
         stores = (header,)
@@ -72,6 +76,7 @@ async def start(glance: Glance, req: Request[ImportBody]) -> None:
         all_must=body.all_stores_must_succeed is not False,
     )
     await imports.start(glance, found.image.id, wanted, asker(req))
+    return None
 
 
 def _text(method: dict[str, Any], name: str) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from aerostat.kit.clock import iso
 from aerostat.kit.http.schema import Query
+from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import Image, Location, Member
 from aerostat.services.glance.model.task import Task
 from aerostat.services.glance.runtime import RENDERED_MAX, Glance
@@ -21,8 +22,9 @@ def image(glance: Glance, found: Image, places: bool) -> dict[str, Any]:
     `places`: whether the locations are shown, if this cloud shows any.
     """
     url = f"/v2/images/{found.id}"
+    hidden = states.STAGE_HOST in found.properties
     return {
-        **found.properties,
+        **(_without_host(found.properties) if hidden else found.properties),
         **({"stores": ",".join(glance.stores.holding(found))} if found.locations else {}),
         **(_places(glance, found) if places else {}),
         "name": found.name,
@@ -48,6 +50,10 @@ def image(glance: Glance, found: Image, places: bool) -> dict[str, Any]:
         "file": f"{url}/file",
         "schema": "/v2/schemas/image",
     }
+
+
+def _without_host(properties: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in properties.items() if name != states.STAGE_HOST}
 
 
 def shows_places(glance: Glance) -> bool:

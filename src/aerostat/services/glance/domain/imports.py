@@ -105,7 +105,8 @@ def _begun(image: Image, wanted: Import, plan: Plan) -> Image:
             f"{wanted.method}; this one is {image.status}."
         )
     told = {IMPORTING_TO: ",".join(plan.stores), FAILED_IMPORT: ""}
-    image = replace(image, properties={**image.properties, **told})
+    properties = {k: v for k, v in image.properties.items() if k != states.STAGE_HOST}
+    image = replace(image, properties={**properties, **told})
     if wanted.method == COPY:
         return image
     return replace(image, status=states.move(image.status, states.IMPORTING))

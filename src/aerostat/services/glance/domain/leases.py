@@ -116,7 +116,7 @@ def fresh(lease: str) -> str:
 
 def undone(image: Image) -> Image:
     """Return the image without the data that it was about to get."""
-    properties = dict(image.properties)
+    properties = {k: v for k, v in image.properties.items() if k != states.STAGE_HOST}
     if todo := properties.pop(IMPORTING_TO, ""):
         failed = properties.get(FAILED_IMPORT, "")
         properties[FAILED_IMPORT] = f"{failed},{todo}".strip(",")
@@ -156,20 +156,30 @@ def take_over(tx: Tx, mine: Lease, before: float, now: float) -> list[tuple[str,
 
 
 async def recover(glance: Glance) -> None:
-    """Put right what the one process before this one left when it died."""
-    await bury(glance, everybody=True)
-    keep = set(await glance.db.read(staged))
+    """Put right what the process before this one left when it died.
+
+    One that is alone does that for all images; one of several copies for its own staging folder,
+    if it has one.
+    """
+    alone, here = not glance.db.shared, glance.config.worker_self_reference_url
+    if alone:
+        await bury(glance, everybody=True)
+    elif not here:
+        return
+    keep = set(await glance.db.read(staged, "" if alone else here))
     for image_id in keep:
         if not glance.staging.path(image_id).exists():
             await glance.db.write(unstage, image_id, glance.clock.now())
     if gone := await glance.staging.sweep(keep):
         log.info("image.files_swept", files=gone)
-    await scrubbing.scrub(glance)
+    if alone:
+        await scrubbing.scrub(glance)
 
 
-def staged(tx: Tx) -> list[str]:
-    """Return the images whose data waits for an import."""
-    return [image.id for image in rows.in_status(tx, states.UPLOADING)]
+def staged(tx: Tx, host: str) -> list[str]:
+    """Return the images whose data waits for an import, at `host` alone if one is named."""
+    found = rows.in_status(tx, states.UPLOADING)
+    return [i.id for i in found if not host or i.properties.get(states.STAGE_HOST) == host]
 
 
 def unstage(tx: Tx, image_id: str, now: float) -> None:

@@ -30,7 +30,10 @@ async def stage(glance: Glance, image_id: str, chunks: AsyncIterator[bytes]) -> 
         await glance.staging.rename(lease, image_id)
 
         def finish(image: Image) -> Draft:
-            return Draft(leases.finish(replace(image, size=written.size)))
+            properties = image.properties
+            if here := glance.config.worker_self_reference_url:
+                properties = {**properties, states.STAGE_HOST: here}
+            return Draft(leases.finish(replace(image, size=written.size, properties=properties)))
 
         try:
             await change(glance, image_id, finish, lease)
@@ -38,3 +41,9 @@ async def stage(glance: Glance, image_id: str, chunks: AsyncIterator[bytes]) -> 
             if why.code == GONE:
                 await glance.staging.remove(image_id)
             raise
+
+
+def elsewhere(glance: Glance, image: Image) -> str:
+    """Return the URL of the copy of glance-api that has staged the data, "" if it is this one."""
+    host = image.properties.get(states.STAGE_HOST, "")
+    return "" if host == glance.config.worker_self_reference_url else host

@@ -57,6 +57,8 @@ class Move(Struct, frozen=True):
 
 IMPORTING_TO, FAILED_IMPORT = "os_glance_importing_to_stores", "os_glance_failed_import"
 """Properties that tell how an import goes: ids of stores with commas between them."""
+STAGE_HOST = "os_glance_stage_host"
+"""The property that tells whose staging folder has the data; clients do not see it."""
 OWN_PREFIX = "os_glance_"
 """Properties of this name are the service's: clients see them and cannot set them."""
 

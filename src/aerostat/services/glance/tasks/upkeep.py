@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aerostat.kit.errors import Fault
+from aerostat.kit.errors import Fault, Unavailable
 from aerostat.kit.log import Logger
 from aerostat.services.glance.domain import caching, leases, scrubbing
 from aerostat.services.glance.runtime import Glance
 
 log = Logger("glance.upkeep")
 BEATS_PER_LEASE = 4
+WAIT_S = 1.0
 
 
 class Upkeep:
@@ -19,6 +20,18 @@ class Upkeep:
     def __init__(self, glance: Glance) -> None:
         self._glance = glance
         self._tasks: list[asyncio.Task[None]] = []
+
+    async def before(self) -> None:
+        """Sweep a staging folder of this copy's own, before the API takes anything in.
+
+        Waits for whoever owns the rows.
+        """
+        while self._glance.db.shared:
+            try:
+                return await leases.recover(self._glance)
+            except Unavailable as why:
+                log.warning("upkeep.waits", detail=why.detail or why.message)
+                await asyncio.sleep(WAIT_S)
 
     def start(self) -> None:
         """Begin."""
