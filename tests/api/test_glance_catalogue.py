@@ -42,7 +42,8 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
 
 
 async def _load(cloud: Cloud, path: Path, how: Merge = Merge.SKIP) -> list[tuple[str, str]]:
-    return await catalogue.load(cloud.glance.db, path, how, cloud.glance.clock)
+    given = catalogue.files(path)
+    return await catalogue.load(cloud.glance.db, given, how, cloud.glance.clock)
 
 
 def _file(folder: Path, doc: Any) -> Path:

@@ -31,14 +31,15 @@ def run(command: Command) -> int:
 
 async def _act(command: Command) -> int:
     settings, asked = command.settings, command.options
-    if asked.action != "export":  # An export goes to a folder of whoever asks.
-        become_owner(settings.control_dir)
     config = options_of(settings.glance, GlanceConfig, "glance")
     path = asked.path or Path(config.metadata_source_path)
+    given = catalogue.files(path) if asked.action == "load" else []
+    if asked.action != "export":  # Files are read and written as whoever asks.
+        become_owner(settings.control_dir)
     db = open_database(settings.database_url, settings.control_dir / "aerostat.db")
     try:
         if asked.action == "load":
-            return await _load(command, db, path)
+            return await _load(command, db, given)
         if asked.path and asked.action == "unload":
             raise BadRequest("unload takes everything away: no path", field="path")
         if asked.action == "unload":
@@ -51,9 +52,9 @@ async def _act(command: Command) -> int:
     return 0
 
 
-async def _load(command: Command, db: Database, path: Path) -> int:
+async def _load(command: Command, db: Database, given: list[tuple[str, bytes]]) -> int:
     asked = command.options
     how = catalogue.mode(merge=asked.merge, prefer_new=asked.prefer_new, overwrite=asked.overwrite)
-    done = await catalogue.load(db, path, how, SystemClock())
+    done = await catalogue.load(db, given, how, SystemClock())
     command.console.table([(name, what) for name, what in done])
     return int(any(what.startswith("wrong") for _, what in done))

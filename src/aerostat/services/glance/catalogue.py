@@ -5,6 +5,7 @@ of upstream's etc/metadefs, one namespace each.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +43,29 @@ def mode(*, merge: bool, prefer_new: bool, overwrite: bool) -> Merge:
     return Merge.ADD if merge else Merge.SKIP
 
 
-async def load(db: Database, path: Path, how: Merge, clock: Clock) -> list[tuple[str, str]]:
-    """Load a file, or all `*.json` of a folder; return each file's name and what became of it.
-
-    A file that is wrong is left out; what became of it begins with "wrong". Raises: BadRequest
-    (there are no files).
-    """
+def files(path: Path) -> list[tuple[str, bytes]]:
+    """Return a file, or all `*.json` of a folder, by name. Raises: BadRequest (none), OSError."""
     found = sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not found or not all(file.is_file() for file in found):
         raise BadRequest(f"no JSON files of definitions in {path}", field="path")
+    return [(file.name, file.read_bytes()) for file in found]
+
+
+async def load(
+    db: Database, given: Sequence[tuple[str, bytes]], how: Merge, clock: Clock
+) -> list[tuple[str, str]]:
+    """Load files; return each one's name and what became of it.
+
+    A file that is wrong is left out; what became of it begins with "wrong".
+    """
     done = []
-    for file in found:
+    for name, raw in given:
         try:
-            namespace, items = _parse(msgspec.json.decode(file.read_bytes()), clock.now())
-        except (BadRequest, msgspec.MsgspecError, OSError) as why:
-            done.append((file.name, f"wrong: {why}"))
+            namespace, items = _parse(msgspec.json.decode(raw), clock.now())
+        except (BadRequest, msgspec.MsgspecError) as why:
+            done.append((name, f"wrong: {why}"))
             continue
-        done.append((file.name, await db.write(metadefs.merge, namespace, items, how)))
+        done.append((name, await db.write(metadefs.merge, namespace, items, how)))
     return done
 
 
