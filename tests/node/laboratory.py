@@ -10,8 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from aerostat.assembly.estate import Estate
 from aerostat.assembly.lab import GATEWAY, Lab, entering
 from aerostat.assembly.settings import load
+from aerostat.cli import audit
 from aerostat.cli.cloud import ApiError, Cloud
 from aerostat.cli.console import Console
 from aerostat.cli.credentials import cloud_of
@@ -21,6 +25,12 @@ from aerostat.cli.places import GUEST_IMAGE
 QUIET = ("-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=3")
 STRANGERS = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
 PING_S = 0.05
+LOOK = """
+import asyncio, pathlib, sys, msgspec
+from aerostat.assembly import estate, settings
+found = asyncio.run(estate.look(settings.load(pathlib.Path(sys.argv[1]))))
+print(msgspec.json.encode(found).decode())
+"""
 
 
 class Laboratory:
@@ -72,6 +82,45 @@ class Laboratory:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         return done.stdout
 
+    def pids(self, host: str, *words: str) -> list[int]:
+        """Return the processes of a host with all of these words in their command lines."""
+        space = self.lab.host(self.number(host)).space
+        said = subprocess.run(
+            ["ip", "netns", "pids", space], capture_output=True, text=True, check=True
+        ).stdout
+        return [pid for pid in map(int, said.split()) if all(w in _command(pid) for w in words)]
+
+    def cut(self, host: str) -> None:
+        """Pull the network cable of a host."""
+        self._cable(host, "down")
+
+    def mend(self, host: str) -> None:
+        """Put the network cable of a host back."""
+        self._cable(host, "up")
+
+    def _cable(self, host: str, state: str) -> None:
+        name = f"aerolab-v{self.number(host)}"
+        subprocess.run(["ip", "link", "set", name, state], check=True)
+
+    def differences(self) -> list[str]:
+        """Return what is different between the books and all hosts together."""
+        found = [msgspec.json.decode(self._estate(h.name), type=Estate) for h in self.lab.hosts()]
+        guests = [guest for one in found for guest in one.guests]
+        twice = [
+            f"guest {guest} is on two hosts" for guest in set(guests) if guests.count(guest) > 1
+        ]
+        machine = Estate(
+            {guest: power for one in found for guest, power in one.guests.items()},
+            *(
+                sorted({name for one in found for name in getattr(one, kind)})
+                for kind in ("directories", "namespaces", "devices")
+            ),
+        )
+        return twice + audit.differences(audit.read_books(self.admin), machine, local_network=True)
+
+    def _estate(self, host: str) -> str:
+        return self.inside(host, sys.executable, "-c", LOOK, str(self.folder))
+
     def create(self, name: str, host: str, **more: Any) -> "Guest":
         """Ask for a server on a host."""
         body = {
@@ -94,6 +143,13 @@ class Laboratory:
         )
         host = self.lab.host(int(ports[0]["binding:host_id"].removeprefix("lab-")))
         return [*entering(host), "ip", "netns", "exec", f"qdhcp-{self.network}"]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 class Guest:

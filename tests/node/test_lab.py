@@ -86,6 +86,19 @@ def test_live_migration(lab: Laboratory, guest: Guest) -> None:
     assert files(lab, ALONE, guest) == ""
 
 
+def test_hosts_speak_tls_to_each_other(lab: Laboratory, guest: Guest) -> None:
+    """libvirtd, QEMU and the disks; nobody without a certificate of this cloud gets anywhere."""
+    listening = lab.inside(ALONE, "ss", "-ltnH")
+    assert ":16514 " in listening and ":16509 " not in listening
+    guest.act({"os-migrateLive": {"host": ALONE, "block_migration": "auto"}})
+    guest.becomes("ACTIVE")
+    is_only_on(lab, guest, ALONE)
+    assert "server-key.pem" in lab.inside(ALONE, "ls", "/etc/pki/libvirt-migrate/")
+    uri = f"qemu+tls://{lab.lab.host(lab.number(ALONE)).address}/system"
+    stranger = lab.inside(SHARED, "sh", "-c", f"virsh -c '{uri}?pkipath=/tmp' list 2>&1")
+    assert "failed to connect" in stranger
+
+
 def test_block_migration_must_fit_the_storage(lab: Laboratory, guest: Guest) -> None:
     for host, block in ((OTHER_SHARED, True), (ALONE, False)):
         guest.act({"os-migrateLive": {"host": host, "block_migration": block}})

@@ -19,12 +19,12 @@ NODES = 3
 HASTE = {
     "evs.keepalive_period": "PT0.2S",
     "evs.inactive_check_period": "PT0.1S",
-    "evs.join_retrans_period": "PT0.3S",
-    "evs.suspect_timeout": "PT1S",
+    "evs.join_retrans_period": "PT0.2S",
+    "evs.suspect_timeout": "PT0.7S",
     "evs.inactive_timeout": "PT2S",
     "evs.install_timeout": "PT2S",
 }
-"""A member of Galera that is silent for a second is put out; after five seconds unless told."""
+"""A member of Galera that is silent for 0.7 s is put out; after five seconds unless told."""
 
 
 def _several(urls: list[str]) -> str:

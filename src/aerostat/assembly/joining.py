@@ -117,11 +117,11 @@ def join(settings: Settings, token: str) -> str:
     pki = settings.node_dir / "pki"
     pki.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, text in document["pki"].items():
-        _write_private(pki / name, text)
+        write_private(pki / name, text)
     if "api-ca.pem" in document["pki"]:
         values["tls_ca"] = str(pki / "api-ca.pem")
     lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-    _write_private(file, "# Written by `aerostat node join`.\n" + "\n".join(lines) + "\n")
+    write_private(file, "# Written by `aerostat node join`.\n" + "\n".join(lines) + "\n")
     return str(values["host"])
 
 
@@ -143,7 +143,8 @@ def _as_node(url: str, host: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=place))
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user reads."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
 
@@ -159,8 +160,8 @@ class Authority:
             name = _name("Aerostat nodes")
             made = _certificate(name, name, private.public_key(), AUTHORITY_DAYS)
             made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            _write_private(cert, _pem(made.sign(private, hashes.SHA256())))
-            _write_private(key, _key_pem(private))
+            write_private(cert, _pem(made.sign(private, hashes.SHA256())))
+            write_private(key, _key_pem(private))
         self.certificate = cert.read_text()
         self._cert = x509.load_pem_x509_certificate(self.certificate.encode())
         loaded = serialization.load_pem_private_key(key.read_bytes(), None)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from aerostat.assembly.joining import Authority, write_private
 from aerostat.assembly.settings import Settings
 from aerostat.kit.errors import BadRequest, Unavailable
 
@@ -149,9 +150,21 @@ class Lab:
             else:
                 into.mkdir(mode=0o755)
         (host.folder / "node").mkdir(mode=0o711, exist_ok=True)
+        self._certify(host)
         # libvirt asks for its own name again and again while a guest migrates.
         known = [f"{SUBNET}.{n} lab-{n}" for n in range(1, HOSTS_MAX + 1)]
         (host.folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *known, ""]))
+
+    def _certify(self, host: LabHost) -> None:
+        """Have the key pair with which hosts know each other when disks and guests move."""
+        pki = host.folder / "node" / "pki"
+        if pki.exists():
+            return
+        authority = Authority(self._folder / "pki")
+        pki.mkdir(mode=0o700)
+        cert, key = authority.issue(host.name, host.address)
+        for name, text in (("ca", authority.certificate), ("cert", cert), ("key", key)):
+            write_private(pki / f"{name}.pem", text)
 
     def start_node(self, host: LabHost) -> None:
         """Start the agents of a host that is on; they outlive this process."""
@@ -159,7 +172,6 @@ class Lab:
             **os.environ,
             "AEROSTAT_HOST": host.name,
             "AEROSTAT_MY_IP": host.address,
-            "AEROSTAT_LIVE_MIGRATION_SCHEME": "tcp",
         }
         own = [sys.executable, "-m", "aerostat.cli", "--state-dir", str(self._settings.state_dir)]
         with host.log.open("ab") as log:

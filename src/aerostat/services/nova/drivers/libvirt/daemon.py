@@ -1,5 +1,6 @@
 """Sees to it that a libvirtd answers: the system's own, or one that we start beside no systemd."""
 
+import contextlib
 import grp
 import os
 import pwd
@@ -22,6 +23,9 @@ START_TIMEOUT_S = 60.0
 POLL_S = 0.05
 KVM_DEVICE = Path("/dev/kvm")
 QEMU_USER = "libvirt-qemu"
+QEMU_PKI = Path("/etc/pki/libvirt-migrate")
+"""Where libvirt has QEMU look for certificates when a guest leaves or comes. Source: qemu.conf."""
+
 CONF = """# Written by aerostat: no polkit; only root may speak to it.
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -56,6 +60,28 @@ class LiveConfig(Struct, frozen=True):
             if not link.is_symlink():
                 link.symlink_to(self.pki / f"{ours}.pem")
 
+    def furnish_qemu(self, place: Path = QEMU_PKI) -> None:
+        """Give QEMU our certificates for guests under way, unless the operator gave it some."""
+        if self.live_migration_scheme != "tls" or (place.exists() and not place.is_symlink()):
+            return
+        own = self.pki.parent / "qemu-pki"
+        own.mkdir(mode=0o755, exist_ok=True)
+        group = grp.getgrnam(QEMU_USER).gr_gid
+        names = {"ca-cert": "ca", "server-cert": "cert", "client-cert": "cert"}
+        for theirs, ours in {**names, "server-key": "key", "client-key": "key"}.items():
+            file = own / f"{theirs}.pem"
+            file.unlink(missing_ok=True)
+            fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+            with os.fdopen(fd, "wb") as copy:
+                os.fchown(fd, 0, group)
+                copy.write((self.pki / f"{ours}.pem").read_bytes())
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_symlink() and place.readlink() != own:
+            place.unlink()
+        if not place.is_symlink():
+            with contextlib.suppress(FileExistsError):  # Hosts of a laboratory share /etc.
+                place.symlink_to(own)
+
     def listening(self) -> str:
         """Return what libvirtd.conf says of sockets that other hosts reach."""
         if not self.live_migration_scheme:
@@ -78,6 +104,7 @@ def ensure_libvirtd(state_dir: Path, live: LiveConfig) -> str:
     if answers(SYSTEM_URI):
         return SYSTEM_URI
     _check_installed()
+    live.furnish_qemu()
     conf = state_dir / "libvirt" / "libvirtd.conf"
     conf.parent.mkdir(parents=True, exist_ok=True)
     # Hosts that were cloned, or share a machine, must not take each other for themselves.
