@@ -204,9 +204,20 @@ async def test_delete_of_an_evacuated_server_before_its_host_is_back(cloud: Whol
 async def test_delete_while_its_host_is_down(cloud: WholeCloud) -> None:
     """The server is gone at once; the host removes the guest when it is back."""
     admin, server_id, host = await dead(cloud)
+    served: Any = cloud.bus._local
+    reached = served.pop(f"nova-compute@{host}")
     assert (await admin.delete("nova", f"/v2.1/servers/{server_id}")).status_code == 204
     await cloud.nova.sagas.idle()
     assert (await admin.get("nova", f"/v2.1/servers/{server_id}")).status_code == 404
     assert (list(where(cloud, server_id)), await held(cloud)) == ([host], [])
+    served[f"nova-compute@{host}"] = reached
     await comes_back(cloud, admin, host)
     assert where(cloud, server_id) == {}
+
+
+async def test_delete_while_its_host_is_only_forced_down(cloud: WholeCloud) -> None:
+    """Seed 5285: it had been back for a while, and would not compare again for long."""
+    admin, server_id, _ = await dead(cloud)
+    assert (await admin.delete("nova", f"/v2.1/servers/{server_id}")).status_code == 204
+    await cloud.nova.sagas.idle()
+    assert (where(cloud, server_id), await held(cloud)) == ({}, [])

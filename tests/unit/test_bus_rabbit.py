@@ -188,3 +188,18 @@ async def test_a_passing_address_ends_with_its_process(buses: Buses) -> None:
         await asyncio.sleep(0.01)
     with pytest.raises(Unavailable):
         await buses.counter.at(caller, "worker-1").add(host="h", amount=1)
+
+
+async def test_a_look_on_a_connection_that_breaks_ends_nobodys_task(
+    buses: Buses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiormq cancels what waits for a broken connection: a heartbeat once ended for good of it."""
+    bus = await buses.open()
+    assert bus._session is not None
+
+    async def cancelled(_address: str) -> int:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(bus._session, "consumers", cancelled)
+    with pytest.raises(Unavailable):
+        await bus.served("anything@any")

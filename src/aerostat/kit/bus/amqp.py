@@ -10,7 +10,7 @@ quorum queues, access control, validated user-id.
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
 import aiormq
 import msgspec
@@ -20,6 +20,8 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from aerostat.kit.errors import Unavailable
+
+T = TypeVar("T")
 
 PREFIX = "aerostat."
 CONTROL, REPLIES = "aerostat.control", "aerostat.replies"
@@ -45,6 +47,19 @@ A quorum queue goes on counting consumers whose node went away, for they may com
 
 BROKEN = (AMQPError, OSError, RuntimeError, asyncio.InvalidStateError)
 """What aiormq raises when a connection breaks under an operation."""
+
+
+async def outliving(work: "asyncio.Task[T]") -> T:
+    """Return what comes of something that aiormq does.
+
+    When a connection breaks, aiormq cancels what waits for it: whoever asked must not take that
+    for its own end. Raises: ConnectionError (cancelled), and what `work` raises.
+    """
+    await asyncio.wait({work})
+    if work.cancelled():
+        raise ConnectionError("The connection broke.")
+    return work.result()
+
 
 OnMessage = Callable[["Session", DeliveredMessage], Awaitable[None]]
 

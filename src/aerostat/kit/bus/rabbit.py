@@ -158,7 +158,7 @@ class RabbitBus:
             self._looks[address] = look
             look.add_done_callback(lambda _: self._looks.pop(address, None))
         try:
-            return await asyncio.shield(self._looks[address]) > 0
+            return await amqp.outliving(self._looks[address]) > 0
         except amqp.BROKEN as why:
             raise Unavailable("The message bus is out of reach.") from why
 
@@ -176,11 +176,12 @@ class RabbitBus:
         while not self._closing:
             url = self._urls[turn % len(self._urls)]
             turn += 1
+            opening = asyncio.create_task(self._open(url))
             try:
-                node = bool(self._host)
-                session = await amqp.connect(url, self._name, node=node, on_reply=self._on_reply)
-                for address in list(self._local):
-                    await self._consume(session, address)
+                session = await amqp.outliving(opening)
+            except asyncio.CancelledError:
+                opening.cancel()
+                raise
             except (*amqp.BROKEN, TimeoutError) as why:
                 log.warning("bus.unreachable", server=URL(url).host, reason=repr(why), wait_s=wait)
                 await asyncio.sleep(wait * random.uniform(0.5, 1.0))
@@ -189,6 +190,13 @@ class RabbitBus:
             wait, turn = RECONNECT_S[0], turn - 1
             await self._use(session)
             turn += 1
+
+    async def _open(self, url: str) -> amqp.Session:
+        node = bool(self._host)
+        session = await amqp.connect(url, self._name, node=node, on_reply=self._on_reply)
+        for address in list(self._local):
+            await self._consume(session, address)
+        return session
 
     async def _use(self, session: amqp.Session) -> None:
         """Use a connection until it breaks; what was asked on the one before is asked again."""

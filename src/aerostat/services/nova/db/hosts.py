@@ -112,6 +112,12 @@ def is_up(tx: Tx, name: str, now: float, down_time_s: float) -> bool:
     return row is not None and Service(*row).up(now, down_time_s)
 
 
+def is_heard(tx: Tx, name: str, now: float, down_time_s: float) -> bool:
+    """Tell whether nova-compute on a host was heard of lately, forced down or not."""
+    row = tx.first(select(t.services).where(S.host == name, S.binary == "nova-compute"))
+    return row is not None and now - Service(*row).seen_at <= down_time_s
+
+
 def change_service(tx: Tx, service_id: int, values: Mapping[str, Any]) -> None:
     """Write columns of a service."""
     tx.run(update(t.services).where(S.id == service_id).values(**values))

@@ -1,9 +1,11 @@
 """Delete a server: stop the guest wherever it is, give back what it holds, bury the row."""
 
+import contextlib
+
 from msgspec import Struct
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Fault
+from aerostat.kit.errors import DeadlineExceeded, Fault, Unavailable
 from aerostat.kit.saga.saga import Run, Saga
 from aerostat.services.nova.db import hosts, moves
 from aerostat.services.nova.db import servers as rows
@@ -13,6 +15,9 @@ from aerostat.services.nova.runtime import Nova
 from aerostat.services.nova.sagas import server_shelve
 from aerostat.services.nova.sagas.failing import say_why
 from aerostat.services.nova.sagas.server_create import host_of
+
+FORCED_DOWN_S = 10.0
+"""How long a host that is forced down is given to remove a guest."""
 
 
 class Params(Struct, frozen=True):
@@ -29,21 +34,31 @@ saga = Saga("delete", Params, deadline_s=3600)
 async def destroy(nova: Nova, run: Run[Params]) -> None:
     """Remove the guest and its files from every host that has any; an absent guest is fine.
 
-    A host that is down removes them when it is back.
+    A host that is down removes them when it is back. One that is only forced down may be back
+    already: it is asked, and not waited for.
     """
-    for host in await nova.db.read(_hosts, nova, run.p):
+    up, forced = await nova.db.read(_hosts, nova, run.p)
+    for host in up:
         await host_of(nova, host, 120).destroy(server_id=run.p.server_id)
+    for host in forced:
+        with contextlib.suppress(Unavailable, DeadlineExceeded):
+            await host_of(nova, host, FORCED_DOWN_S).destroy(server_id=run.p.server_id)
 
 
-def _hosts(tx: Tx, nova: Nova, p: Params) -> list[str]:
-    """Return the hosts of a server and of its moves, as they are when what ran has ended."""
+def _hosts(tx: Tx, nova: Nova, p: Params) -> tuple[list[str], list[str]]:
+    """Return the hosts of a server and of its moves, as they are when what ran has ended.
+
+    Those that are up, and those that are heard of but forced down.
+    """
     found = [p.host, rows.get(tx, p.server_id).host]
     for migration in moves.open_of_server(tx, p.server_id):
         if migration.status != MigrationStatus.DONE:  # an evacuated host cleans up for itself
             found += [migration.source_compute, migration.dest_compute]
     now, down = nova.clock.now(), nova.config.service_down_time_s
     known = [host for host in dict.fromkeys(found) if host is not None]
-    return [host for host in known if hosts.is_up(tx, host, now, down)]
+    up = [host for host in known if hosts.is_up(tx, host, now, down)]
+    heard = [host for host in known if hosts.is_heard(tx, host, now, down)]
+    return up, [host for host in heard if host not in up]
 
 
 @saga.step
