@@ -221,3 +221,19 @@ async def test_delete_while_its_host_is_only_forced_down(cloud: WholeCloud) -> N
     assert (await admin.delete("nova", f"/v2.1/servers/{server_id}")).status_code == 204
     await cloud.nova.sagas.idle()
     assert (where(cloud, server_id), await held(cloud)) == ({}, [])
+
+
+async def test_disks_of_a_deleted_server_go_when_their_host_is_back(cloud: WholeCloud) -> None:
+    """Seed 5015: it was deleted between a move and its verdict, and its old host was away."""
+    admin, server_id, _ = await built(cloud)
+    host = await host_of(admin, server_id)
+    await act(cloud, admin, server_id, {"migrate": {}})
+    await force_down(admin, host, down=True)
+    served: Any = cloud.bus._local
+    reached = served.pop(f"nova-compute@{host}")
+    assert (await admin.delete("nova", f"/v2.1/servers/{server_id}")).status_code == 204
+    await cloud.nova.sagas.idle()
+    assert aside(cloud, server_id) == [host]
+    served[f"nova-compute@{host}"] = reached
+    await comes_back(cloud, admin, host)
+    assert aside(cloud, server_id) == []

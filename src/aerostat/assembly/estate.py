@@ -70,7 +70,7 @@ async def _fake_guests(settings: Settings) -> dict[str, str]:
     for journal in settings.node_dir.glob("fake-*.json"):
         driver = FakeDriver(NodeIdentity("", "", ""), journal=journal)
         await driver.open(lambda server_id, state: None)
-        guests |= {g.server_id: g.power_state.name for g in await driver.guests()}
+        guests |= {server_id: state.name for server_id, state in driver.states.items()}
         await driver.close()
     return guests
 

@@ -138,5 +138,5 @@ class Driver(MovingDriver, Protocol):
         ...
 
     async def guests(self) -> list[GuestState]:
-        """Return every guest of this host; NOSTATE for files without a guest."""
+        """Return every guest of this host; NOSTATE for files (also aside) without a guest."""
         ...

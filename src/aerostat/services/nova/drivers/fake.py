@@ -201,7 +201,9 @@ class FakeDriver(FakeMoves):
         return self._state(server_id)
 
     async def guests(self) -> list[GuestState]:
-        return [GuestState(server_id=key, power_state=state) for key, state in self.states.items()]
+        waiting = {key: PowerState.NOSTATE for key in self.aside if key not in self.states}
+        found = {**self.states, **waiting}
+        return [GuestState(server_id=key, power_state=state) for key, state in found.items()]
 
     def crash(self, server_id: str) -> None:
         """Let the guest go down by itself, as a guest that powers off does."""

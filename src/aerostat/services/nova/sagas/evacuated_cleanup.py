@@ -10,6 +10,7 @@ from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.migration import MigrationStatus
 from aerostat.services.nova.runtime import Nova
 from aerostat.services.nova.sagas.moving import moves_of, now_of
+from aerostat.services.nova.sagas.server_create import host_of
 
 
 class Params(Struct, frozen=True):
@@ -29,15 +30,17 @@ async def destroy(nova: Nova, run: Run[Params]) -> None:
     host = await nova.db.read(_host, run.p.server_id)
     if host == run.p.source:
         return  # it has come back since: what is there is its present guest
+    if host is None:  # the server is gone, and with it all that waits aside
+        await host_of(nova, run.p.source, 120).destroy(server_id=run.p.server_id)
+        return
     source = moves_of(nova, run.p.source)
     shared = False
-    if host is not None:
-        try:
-            offer = await source.offer(server_id=run.p.server_id, aside=False)
-            shared = await moves_of(nova, host).shares_storage(offer=offer)
-        except NotFound:
-            pass  # the host has no files of it
-        await source.withdraw(server_id=run.p.server_id)
+    try:
+        offer = await source.offer(server_id=run.p.server_id, aside=False)
+        shared = await moves_of(nova, host).shares_storage(offer=offer)
+    except NotFound:
+        pass  # the host has no files of it
+    await source.withdraw(server_id=run.p.server_id)
     await source.forget_guest(server_id=run.p.server_id, keep_files=shared)
 
 

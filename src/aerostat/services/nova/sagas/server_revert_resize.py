@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from aerostat.contracts.network import BoundPort
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Fault
+from aerostat.kit.errors import Fault, NoValidHost, Unavailable
 from aerostat.kit.saga.saga import Run, Saga
 from aerostat.services.nova.db import moves
 from aerostat.services.nova.db import servers as rows
@@ -54,10 +54,13 @@ async def networking(nova: Nova, run: Run[Params]) -> list[BoundPort]:
 
 @saga.step
 async def finish_revert_resize(nova: Nova, run: Run[Params]) -> Chosen:
-    """Put the disks back and start the guest if it ran."""
+    """Put the disks back and start the guest if it ran; where there is no room, wait for some."""
     _, migration = await read(nova, run.p.server_id, run.p.migration_id)
     source = moves_of(nova, run.p.source)
-    await source.take_back(server_id=run.p.server_id, start=was_on(migration))
+    try:
+        await source.take_back(server_id=run.p.server_id, start=was_on(migration))
+    except NoValidHost as why:  # The new host has it no more: there is no other way.
+        raise Unavailable(why.message, detail=why.detail) from why
     return Chosen(run.p.source, await zone_of(nova, run.p.source))
 
 

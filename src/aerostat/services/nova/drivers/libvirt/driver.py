@@ -172,11 +172,10 @@ class LibvirtDriver(LiveMoves, Extras):
         found = await self._conn.run(domains.ours, self._paths.state)
         known = {guest.server_id for guest in found}
         entries = [e.name for e in self._paths.instances.iterdir() if e.is_dir()]
-        orphans = [name for name in entries if name != "_base" and not name.endswith(ASIDE)]
+        orphans = {name.removesuffix(ASIDE) for name in entries if name != "_base"}
         return found + [
             GuestState(server_id=name, power_state=PowerState.NOSTATE)
-            for name in orphans
-            if name not in known
+            for name in sorted(orphans - known)
         ]
 
     async def _choose(self) -> HostChoice:
