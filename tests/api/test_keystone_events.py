@@ -11,6 +11,7 @@ from keystone_world import GUARDED
 from aerostat.contracts.events import BusNotifier, Event, notifications
 from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.services.keystone.api.notifications import told
+from aerostat.services.keystone.config import KeystoneConfig
 
 
 class Heard:
@@ -123,3 +124,27 @@ async def test_over_the_bus(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> N
     await notifier.sending
     assert [e.payload["resource_info"] for e in heard.events] == [made["id"]]
     await bus.close()
+
+
+async def test_wrong_passwords_are_told_apart_but_not_told(tmp_path: Path) -> None:
+    options = {
+        "report_invalid_password_hash": ("event",),
+        "invalid_password_hash_secret_key": "pepper",
+        "invalid_password_hash_max_chars": 6,
+    }
+    async with cloud_at(tmp_path, **options) as cloud:
+        cloud.keystone.notifier = heard = Heard()
+        user = await cloud.user()
+
+        async def hash_of(user_id: str, password: str) -> list[str]:
+            assert (await cloud.authenticate(by_password(user_id, password))).status_code == 401
+            told = heard.last("identity.authenticate")
+            assert password not in str(told)
+            return [part["content"] for part in told.get("attachments", [])]
+
+        first, again = await hash_of(user["id"], "guess-1"), await hash_of(user["id"], "guess-1")
+        assert first == again and len(first[0]) == 6
+        assert await hash_of(user["id"], "guess-2") != first
+        assert await hash_of("nobody", "guess-1") == []  # Nobody's password is not wrong.
+    with pytest.raises(ValueError, match="secret_key"):
+        KeystoneConfig(report_invalid_password_hash=("event",))

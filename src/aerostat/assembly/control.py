@@ -94,7 +94,7 @@ class Control:
             apps.append((Gateway(mounts), s.own_port(s.gateway_port)))
         if "nova-metadata" in self._roles and plane.nova.config.metadata_proxy_shared_secret:
             apps.append((MetadataApi(plane.nova), s.own_port(METADATA_PORT)))
-        tls = Tls(s.tls_cert, s.tls_key) if s.tls_cert else None
+        tls = Tls(s.tls_cert, s.tls_key, s.tls_client_ca) if s.tls_cert else None
         for app, port in apps:
             server = HttpServer(app, s.listen, port, tls)
             await server.start()

@@ -55,6 +55,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls_ca: str = ""
     """A PEM file: who signed `tls_cert`, for this installation's own clients."""
 
+    tls_client_ca: str = ""
+    """A PEM file: clients may show certificates of these authorities (OAuth 2.0 mutual TLS)."""
+
     public_tls: bool = False
     """The catalogue's URLs say https although the APIs do not: a load balancer speaks TLS."""
 

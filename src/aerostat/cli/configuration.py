@@ -70,6 +70,8 @@ def _tls(settings: Settings) -> Finding:
     try:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        if settings.tls_client_ca:
+            context.load_verify_locations(settings.tls_client_ca)
     except OSError as why:
         return Finding("tls_cert", "", f"{settings.tls_cert}, {settings.tls_key}: {why}")
     return Finding("tls_cert", settings.tls_cert)

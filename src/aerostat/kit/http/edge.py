@@ -4,6 +4,8 @@ In order: request id, route, token, version, policy, body, handler, response con
 anywhere becomes the service's own error envelope; anything else is a 500 that says nothing.
 """
 
+import base64
+import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -144,6 +146,7 @@ class Api(Generic[S]):
             policy=self.policy,
             chunks=call.chunks,
             identify=partial(self._identified, call),
+            certificate=call.certificate,
         )
         if route.body is not None:
             request.body = await self._body(call, route)
@@ -172,6 +175,9 @@ class Api(Generic[S]):
         if bound_to is not None and not permitted(
             bound_to, self.spec.service_type, call.method, call.path
         ):
+            raise _unauthorized(call)
+        thumbprint = who.extra.get("certificate_thumbprint")
+        if thumbprint is not None and service is None and thumbprint != call.thumbprint:
             raise _unauthorized(call)
         return replace(
             who,
@@ -311,6 +317,16 @@ class _Call:
     def url(self) -> str:
         return f"{self.base}{self.path}"
 
+    @property
+    def certificate(self) -> str:
+        """What the client showed to TLS, in PEM; "" for none."""
+        chain = self.scope.get("extensions", {}).get("tls", {}).get("client_cert_chain")
+        return chain[0] if chain else ""
+
+    @property
+    def thumbprint(self) -> str:
+        return certificate_thumbprint(self.certificate)
+
     def query(self) -> dict[str, list[str]]:
         raw: bytes = self.scope["query_string"]
         values: dict[str, list[str]] = {}
@@ -341,6 +357,14 @@ class _Call:
             more = message.get("more_body", False)
             if message.get("body"):
                 yield message["body"]
+
+
+def certificate_thumbprint(pem: str) -> str:
+    """Return what a token is bound to, as upstream and keystonemiddleware write it.
+
+    SHA-256 of the PEM text in base64url; RFC 8705 has it of the DER bytes.
+    """
+    return base64.urlsafe_b64encode(hashlib.sha256(pem.encode()).digest()).decode()
 
 
 def _plausible(given: str) -> bool:

@@ -22,6 +22,7 @@ class Request(Generic[B]):
     `url` is what the client called (scheme, host and path), `base` the root of this API as the
     client sees it. `chunks()` streams the body of a route declared with `stream=True`.
     `identify()` checks the token where the route is public, but not to everybody.
+    `certificate` is what the client showed to TLS, in PEM; "" for none.
     """
 
     ctx: Context
@@ -36,6 +37,7 @@ class Request(Generic[B]):
     policy: Policy
     chunks: Callable[[], AsyncIterator[bytes]]
     identify: Callable[[], Awaitable[Context]]
+    certificate: str = ""
     reply_headers: dict[str, str] = field(default_factory=dict)
 
     def enforce(self, rule: Rule, target: Mapping[str, Any] | None = None) -> None:

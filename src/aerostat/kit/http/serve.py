@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aerostat.kit.http.zerocopy import ZeroCopy
 
@@ -15,10 +17,14 @@ GRACE_S = 30
 
 @dataclass(frozen=True)
 class Tls:
-    """PEM files of a certificate (and those above it) and of its key."""
+    """PEM files of a certificate (and those above it) and of its key.
+
+    `client_ca`: clients may show certificates that these authorities signed.
+    """
 
     cert: str
     key: str
+    client_ca: str = ""
 
 
 class HttpServer:
@@ -34,12 +40,14 @@ class HttpServer:
             date_header=True,
             lifespan="off",
             ws="none",
-            http="httptools",
+            http=_WithCertificate if tls and tls.client_ca else "httptools",
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_S,
             backlog=1024,
             ssl_certfile=tls.cert if tls else None,
             ssl_keyfile=tls.key if tls else None,
+            ssl_ca_certs=(tls.client_ca or None) if tls else None,
+            ssl_cert_reqs=ssl.CERT_OPTIONAL if tls and tls.client_ca else ssl.CERT_NONE,
         )
         self._server = _Quiet(config)
         self._host, self._port = host, port
@@ -69,6 +77,16 @@ class HttpServer:
         if self._task is not None:
             await self._task
         self._app.close()
+
+
+class _WithCertificate(HttpToolsProtocol):
+    """Tells applications which certificate a client showed. Source: ASGI, "TLS Extension"."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        shown = self.transport.get_extra_info("ssl_object").getpeercert(True)
+        chain = [ssl.DER_cert_to_PEM_cert(shown)] if shown else []
+        self.scope["extensions"] = {"tls": {"client_cert_chain": chain}}
 
 
 class _Quiet(uvicorn.Server):

@@ -124,6 +124,30 @@ class KeystoneConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     notification_opt_out: tuple[str, ...] = ()
     """Events that are not sent, such as identity.authenticate.success. Upstream hides logins."""
 
+    oauth2_authn_methods: tuple[Literal["tls_client_auth", "client_secret_basic"], ...] = (
+        "tls_client_auth",
+        "client_secret_basic",
+    )
+    """How OAuth 2.0 clients may prove who they are. Source: [oauth2] oauth2_authn_methods."""
+
+    oauth2_cert_dn_mapping_id: str = "oauth2_mapping"
+    """The mapping that says whose a certificate is. [oauth2] oauth2_cert_dn_mapping_id."""
+
+    report_invalid_password_hash: tuple[Literal["event"], ...] = ()
+    """Where a keyed hash of wrong passwords is shown: guesses differ, forgotten scripts do not.
+
+    Source: [security_compliance], as the next three.
+    """
+
+    invalid_password_hash_secret_key: str = ""
+    """The key of these hashes; needed for them, the same in every copy."""
+
+    invalid_password_hash_function: Literal["sha256", "sha384", "sha512"] = "sha256"
+    """The function of these hashes."""
+
+    invalid_password_hash_max_chars: int = 0
+    """Characters of a hash that are shown, the fewer the safer; 0 for all."""
+
     federation: FederationTable = {}
     """The tables [keystone.federation.<idp>.<protocol>]: how this cloud speaks to a provider."""
 
@@ -141,3 +165,8 @@ class KeystoneConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     attribute_mapping_default_schema_version: Literal["1.0", "2.0", "3.0"] = "1.0"
     """The schema of mappings that do not name one. [federation]."""
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError (options that do not go together)."""
+        if self.report_invalid_password_hash and not self.invalid_password_hash_secret_key:
+            raise ValueError("report_invalid_password_hash needs invalid_password_hash_secret_key")

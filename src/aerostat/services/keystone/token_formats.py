@@ -65,6 +65,7 @@ _CLAIMS = (
     ("openstack_access_token_id", "access_token_id"),
     ("openstack_idp_id", "idp_id"),
     ("openstack_protocol_id", "protocol_id"),
+    ("openstack_thumbprint", "thumbprint"),
 )
 
 

@@ -3,6 +3,8 @@
 Source: keystone, "Event notifications" (format cadf).
 """
 
+import base64
+import hmac
 import re
 import uuid
 from dataclasses import replace
@@ -18,6 +20,7 @@ from aerostat.kit.clock import iso
 from aerostat.kit.errors import Fault
 from aerostat.kit.http.route import Handler, Reply, Request, Route, Routes
 from aerostat.services.keystone.api.sso_pages import SignedIn
+from aerostat.services.keystone.domain.proofs import WrongPassword
 from aerostat.services.keystone.model import cadf
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.schemas.auth import AuthPost
@@ -205,9 +208,29 @@ def _tell_login(
     actor = cadf.initiator(req.ctx, req.headers.get("user-agent", ""), **who)
     target = (cadf.ACCOUNT, who.get("user_id", ""))
     payload = cadf.event("authenticate", outcome, actor, target, keystone.clock.now())
+    if isinstance(why, WrongPassword) and isinstance(req.body, AuthPost):
+        payload.update(_partial_hash(keystone, req.body))
     if why is not None:
         payload["reason"] = {"reasonType": why.code, "reasonCode": why.detail or why.message}
     _emit(keystone, "identity.authenticate", payload)
+
+
+SALT = "keystone.identity.backends.sql.Identity"
+"""What upstream hashes into it, so that its hashes and ours are the same."""
+
+
+def _partial_hash(keystone: Keystone, body: AuthPost) -> dict[str, Any]:
+    """Return a keyed hash of a wrong password as an attachment, if an operator wants it."""
+    config, proof = keystone.config, body.auth.identity.password
+    if "event" not in config.report_invalid_password_hash or proof is None:
+        return {}
+    function = config.invalid_password_hash_function
+    salted = hmac.digest(SALT.encode(), proof.user.password.encode(), function)
+    peppered = hmac.digest(config.invalid_password_hash_secret_key.encode(), salted, function)
+    shown = base64.b64encode(peppered).decode().rstrip("=")
+    content = shown[: config.invalid_password_hash_max_chars or None]
+    attachment = {"typeURI": "mime:text/plain", "content": content}
+    return {"attachments": [{**attachment, "name": "partial_password_hash"}]}
 
 
 def _emit(keystone: Keystone, event_type: str, payload: dict[str, Any]) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from aerostat.kit.errors import Fault, TooLarge, Unauthorized
+from aerostat.kit.http.edge import certificate_thumbprint
 from aerostat.kit.http.route import Reply, Request, Routes
-from aerostat.services.keystone.domain import authentication
+from aerostat.services.keystone.domain import authentication, oauth2_mtls
+from aerostat.services.keystone.domain.tokens import Resolved
 from aerostat.services.keystone.model.auth import (
     ApplicationCredentialProof,
     AuthRequest,
@@ -24,7 +26,7 @@ FORM_MAX = 16_384
 
 @routes.post("/OS-OAUTH2/token", policy=None, public=True, stream=True, status=200)
 async def create(keystone: Keystone, req: Request[None]) -> Reply:
-    """Give a token to a client: an application credential, by its id and secret."""
+    """Give a token to a client: a user by certificate, an application credential by secret."""
     form = dict(parse_qsl(await _text(req), keep_blank_values=True))
     kind = form.get("grant_type")
     if kind is None:
@@ -32,14 +34,8 @@ async def create(keystone: Keystone, req: Request[None]) -> Reply:
     if kind != "client_credentials":
         said = f"The parameter grant_type {kind} is not supported."
         return _refused(req, 400, "unsupported_grant_type", said)
-    client_id, secret = _client(req.headers, form)
-    if not client_id or not secret:
-        return _refused(req, 401, "invalid_client", "Client authentication failed.")
-    proof = ApplicationCredentialProof(client_id, "", UserRef(), secret)
-    methods = ("application_credential",)
-    wanted = AuthRequest(methods, ScopeRequest(), application_credential=proof)
     try:
-        found = await authentication.issue(keystone, wanted)
+        found = await _token(keystone, req, form)
     except Unauthorized:
         return _refused(req, 401, "invalid_client", "Client authentication failed.")
     except Fault as why:
@@ -47,6 +43,24 @@ async def create(keystone: Keystone, req: Request[None]) -> Reply:
     left_s = found.token.expires_at - int(keystone.clock.now())
     body = {"access_token": found.text, "token_type": "Bearer", "expires_in": left_s}
     return Reply(body, headers=NO_STORE)
+
+
+async def _token(keystone: Keystone, req: Request[Any], form: Mapping[str, str]) -> Resolved:
+    """Return a token by the certificate that the client shows, or else by its secret."""
+    allowed = keystone.config.oauth2_authn_methods
+    if req.certificate:
+        client_id = form.get("client_id", "")
+        if client_id and "tls_client_auth" in allowed:
+            thumbprint = certificate_thumbprint(req.certificate)
+            return await oauth2_mtls.issue(keystone, client_id, req.certificate, thumbprint)
+        raise Unauthorized("Client authentication failed.")
+    client_id, secret = _client(req.headers, form)
+    if not (client_id and secret and "client_secret_basic" in allowed):
+        raise Unauthorized("Client authentication failed.")
+    proof = ApplicationCredentialProof(client_id, "", UserRef(), secret)
+    methods = ("application_credential",)
+    wanted = AuthRequest(methods, ScopeRequest(), application_credential=proof)
+    return await authentication.issue(keystone, wanted)
 
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}

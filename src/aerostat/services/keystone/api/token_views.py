@@ -89,6 +89,8 @@ def _token(found: Resolved) -> Document:
             "identity_provider": {"id": token.idp_id},
             "protocol": {"id": token.protocol_id},
         }
+    if token.thumbprint:
+        shown["oauth2_credential"] = {"x5t#S256": token.thumbprint}
     shown.update(_scope(found))
     if token.scope != tokens.UNSCOPED:
         shown["roles"] = [{"id": r.id, "name": r.name} for r in found.roles]

@@ -54,9 +54,15 @@ async def _scoped(keystone: Keystone, proven: Proven, scope: ScopeRequest) -> Re
     return await _issue_default(keystone, proven)
 
 
-async def issue_for(keystone: Keystone, proven: Proven, project_id: str) -> Resolved:
-    """Return a new token of whoever was proven, for a project. Raises: Unauthorized."""
-    return await give(keystone, _token(keystone, proven, tokens.PROJECT, project_id))
+async def issue_for(
+    keystone: Keystone, proven: Proven, project_id: str, thumbprint: str = ""
+) -> Resolved:
+    """Return a new token of whoever was proven, for a project. Raises: Unauthorized.
+
+    With a `thumbprint` it counts only together with that certificate.
+    """
+    token = _token(keystone, proven, tokens.PROJECT, project_id)
+    return await give(keystone, replace(token, thumbprint=thumbprint))
 
 
 async def _wanted(keystone: Keystone, scope: ScopeRequest) -> tuple[str, str]:
@@ -152,6 +158,7 @@ def _token(keystone: Keystone, proven: Proven, kind: str, scope_id: str) -> Toke
         idp_id=said.idp_id,
         protocol_id=said.protocol_id,
         group_ids=said.group_ids,
+        thumbprint=origin.token.thumbprint if origin else "",
     )
 
 

@@ -80,8 +80,10 @@ async def _by_password(keystone: Keystone, request: AuthRequest) -> Proven:
     assert proof is not None
     record = await find_user(keystone, proof.user)
     right = await _right_password(keystone, record, proof)
+    if record is not None and right is False:
+        raise WrongPassword()
     if record is None or not right:
-        raise refusal("unknown user, wrong password, or locked out")
+        raise refusal("unknown user, or locked out")
     check_active(keystone, record)
     if passwords.expired(keystone, record.user):
         raise Unauthorized(
@@ -91,20 +93,31 @@ async def _by_password(keystone: Keystone, request: AuthRequest) -> Proven:
     return Proven(record, ("password",))
 
 
+class WrongPassword(Unauthorized):
+    """The password is not the user's; clients are told the same as always."""
+
+    def __init__(self) -> None:
+        super().__init__(refusal("").message, detail="wrong password")
+
+
 async def _right_password(
     keystone: Keystone, record: actors.UserRecord | None, proof: SecretProof
-) -> bool:
-    """Who is locked out learns nothing, not even by how long it takes. Source: CVE-2021-38155."""
+) -> bool | None:
+    """Return whether the password is right; None: it does not matter, nobody may come in.
+
+    Who is locked out learns nothing, not even by how long it takes. Source: CVE-2021-38155.
+    """
     if record is None:
-        return await keystone.hasher.verify(proof.secret, "")
+        await keystone.hasher.verify(proof.secret, "")
+        return None
     locked = await passwords.locked_out(keystone, record.user)
     right = await identity.check_password(keystone, record.user, proof.secret)
     if locked:
-        return False
+        return None
     if not right:
         await passwords.failed(keystone, record.user)
         return False
-    return not await passwords.locked_out(keystone, record.user)
+    return None if await passwords.locked_out(keystone, record.user) else True
 
 
 def check_active(keystone: Keystone, record: actors.UserRecord) -> None:

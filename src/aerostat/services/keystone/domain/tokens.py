@@ -317,6 +317,8 @@ def _context(
         extra["consumer_id"] = delegation.access_token.consumer_id
     if token.idp_id:
         extra["group_ids"] = token.group_ids
+    if token.thumbprint:
+        extra["certificate_thumbprint"] = token.thumbprint
     if project is not None and domain is not None:
         extra["token"] = {"project": {"id": project.id, "domain": {"id": domain.id}}}
     elif domain is not None:

@@ -33,6 +33,7 @@ class Token(Struct, frozen=True):
     """A token's payload. Times are seconds since the epoch; `audit_ids` are own and first.
 
     `group_ids` are those that the identity provider said the user is in.
+    `thumbprint` is that of the only certificate with which the token counts.
     """
 
     user_id: str
@@ -48,6 +49,7 @@ class Token(Struct, frozen=True):
     idp_id: str = ""
     protocol_id: str = ""
     group_ids: tuple[str, ...] = ()
+    thumbprint: str = ""
 
 
 class _Payload(Struct, frozen=True, array_like=True):
@@ -67,6 +69,7 @@ class _Payload(Struct, frozen=True, array_like=True):
     idp_id: str = ""
     protocol_id: str = ""
     groups: tuple[Any, ...] = ()
+    thumbprint: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -91,6 +94,7 @@ def pack(token: Token) -> bytes:
             token.idp_id,
             token.protocol_id,
             tuple(map(_short, token.group_ids)),
+            token.thumbprint,
         )
     )
 
@@ -117,6 +121,7 @@ def unpack(raw: bytes) -> Token:
         p.idp_id,
         p.protocol_id,
         tuple(map(_long, p.groups)),
+        p.thumbprint,
     )
 
 
