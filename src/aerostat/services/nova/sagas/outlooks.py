@@ -39,20 +39,16 @@ class Outlook:
 
     def states(self) -> list[HostState]:
         """Return the hosts that have room yet, with the claims made since the look."""
-        wanted = self._wish.resources
-        return [
-            state
-            for state in self._states.values()
-            if all(state.free(name) >= amount for name, amount in wanted)
-        ]
+        return list(self._states.values())
 
     def claim(self, host: str, resources: Mapping[str, int]) -> None:
         """Count a claim in that is about to be made."""
-        state = self._states[host]
-        used = {name: state.used.get(name, 0) for name in state.capacity}
-        for name, amount in resources.items():
-            used[name] = used.get(name, 0) + amount
-        self._states[host] = structs.replace(state, used=used)
+        state = self._states.pop(host, None)
+        if state is None:
+            return  # who chose it at the same time has taken what room there was
+        left = {name: amount - resources.get(name, 0) for name, amount in state.room.items()}
+        if all(left.get(name, 0) >= amount for name, amount in self._wish.resources):
+            self._states[host] = structs.replace(state, room=left)
 
 
 class Outlooks:
@@ -116,8 +112,7 @@ def _states(tx: Tx, nova: Nova, rooms: list[Room]) -> list[HostState]:
                 enabled=service is not None and not service.disabled,
                 up=service is not None and service.up(now, config.service_down_time_s),
                 zone=hosts.zone_of(h.host, aggregates, config.default_availability_zone),
-                capacity=room.capacity,
-                used=room.used,
+                room={c: most - room.used.get(c, 0) for c, most in room.capacity.items()},
                 architecture=str(h.facts.cpu_info.get("arch", "x86_64")),
                 hypervisor_type=h.facts.hypervisor_type,
                 aggregates=[a.metadata for a in aggregates if h.host in a.hosts],

@@ -8,6 +8,11 @@ from collections.abc import Callable
 from aerostat.services.nova.model.scheduling.hosts import HostState, RequestSpec
 
 Filter = Callable[[HostState, RequestSpec], bool]
+Concerns = Callable[[RequestSpec], bool]
+
+
+def always(_spec: RequestSpec) -> bool:
+    return True
 
 
 def compute_filter(host: HostState, _spec: RequestSpec) -> bool:
@@ -17,7 +22,7 @@ def compute_filter(host: HostState, _spec: RequestSpec) -> bool:
 
 def availability_zone_filter(host: HostState, spec: RequestSpec) -> bool:
     """The host is in the zone that was asked for."""
-    return spec.zone is None or host.zone == spec.zone
+    return host.zone == spec.zone
 
 
 def image_properties_filter(host: HostState, spec: RequestSpec) -> bool:
@@ -30,7 +35,7 @@ def image_properties_filter(host: HostState, spec: RequestSpec) -> bool:
 
 def requested_host_filter(host: HostState, spec: RequestSpec) -> bool:
     """The host is the one that an administrator named."""
-    return spec.host is None or host.host == spec.host
+    return host.host == spec.host
 
 
 def ignored_host_filter(host: HostState, spec: RequestSpec) -> bool:
@@ -40,21 +45,17 @@ def ignored_host_filter(host: HostState, spec: RequestSpec) -> bool:
 
 def server_group_anti_affinity_filter(host: HostState, spec: RequestSpec) -> bool:
     """No other member of an anti-affinity group is on the host."""
-    if spec.group_policy != "anti-affinity":
-        return True
     return spec.group_hosts.count(host.host) < (spec.max_server_per_host or 1)
 
 
 def server_group_affinity_filter(host: HostState, spec: RequestSpec) -> bool:
     """The host is where the other members of an affinity group are."""
-    if spec.group_policy != "affinity" or not spec.group_hosts:
-        return True
     return host.host in spec.group_hosts
 
 
 def same_host_filter(host: HostState, spec: RequestSpec) -> bool:
     """The host has the servers of the `same_host` hint."""
-    return not spec.same_hosts or host.host in spec.same_hosts
+    return host.host in spec.same_hosts
 
 
 def different_host_filter(host: HostState, spec: RequestSpec) -> bool:
@@ -73,24 +74,36 @@ def aggregate_instance_extra_specs_filter(host: HostState, spec: RequestSpec) ->
     return True
 
 
-FILTERS: dict[str, Filter] = {
-    "ComputeFilter": compute_filter,
-    "AvailabilityZoneFilter": availability_zone_filter,
-    "ImagePropertiesFilter": image_properties_filter,
-    "RequestedHostFilter": requested_host_filter,
-    "IgnoredHostFilter": ignored_host_filter,
-    "ServerGroupAntiAffinityFilter": server_group_anti_affinity_filter,
-    "ServerGroupAffinityFilter": server_group_affinity_filter,
-    "SameHostFilter": same_host_filter,
-    "DifferentHostFilter": different_host_filter,
-    "AggregateInstanceExtraSpecsFilter": aggregate_instance_extra_specs_filter,
+FILTERS: dict[str, tuple[Filter, Concerns]] = {
+    "ComputeFilter": (compute_filter, always),
+    "AvailabilityZoneFilter": (availability_zone_filter, lambda spec: spec.zone is not None),
+    "ImagePropertiesFilter": (image_properties_filter, lambda spec: bool(spec.image_properties)),
+    "RequestedHostFilter": (requested_host_filter, lambda spec: spec.host is not None),
+    "IgnoredHostFilter": (ignored_host_filter, lambda spec: bool(spec.ignore_hosts)),
+    "ServerGroupAntiAffinityFilter": (
+        server_group_anti_affinity_filter,
+        lambda spec: spec.group_policy == "anti-affinity",
+    ),
+    "ServerGroupAffinityFilter": (
+        server_group_affinity_filter,
+        lambda spec: spec.group_policy == "affinity" and bool(spec.group_hosts),
+    ),
+    "SameHostFilter": (same_host_filter, lambda spec: bool(spec.same_hosts)),
+    "DifferentHostFilter": (different_host_filter, lambda spec: bool(spec.different_hosts)),
+    "AggregateInstanceExtraSpecsFilter": (
+        aggregate_instance_extra_specs_filter,
+        lambda spec: bool(spec.extra_specs),
+    ),
 }
+"""Each with what tells whether it has anything to say about a request."""
 
 
 def apply(hosts: list[HostState], spec: RequestSpec) -> tuple[list[HostState], list[str]]:
     """Return the hosts that pass, and what each filter that removed any removed."""
     told: list[str] = []
-    for name, passes in FILTERS.items():
+    for name, (passes, concerns) in FILTERS.items():
+        if not concerns(spec):
+            continue
         left = [host for host in hosts if passes(host, spec)]
         if len(left) < len(hosts):
             told.append(f"{name} removed {len(hosts) - len(left)} of {len(hosts)} hosts")

@@ -6,15 +6,17 @@ from msgspec import Struct
 
 
 class HostState(Struct, frozen=True):
-    """A host as the scheduler sees it. `capacity` and `used` are by resource class."""
+    """A host as the scheduler sees it.
+
+    `room` is what is not used of each resource class, overcommitment included.
+    """
 
     host: str
     provider_id: str
     enabled: bool
     up: bool
     zone: str
-    capacity: dict[str, int]
-    used: dict[str, int]
+    room: dict[str, int]
     servers: int = 0
     architecture: str = "x86_64"
     hypervisor_type: str = "QEMU"
@@ -22,7 +24,7 @@ class HostState(Struct, frozen=True):
 
     def free(self, resource_class: str) -> int:
         """Return what is not used, overcommitment included."""
-        return self.capacity.get(resource_class, 0) - self.used.get(resource_class, 0)
+        return self.room.get(resource_class, 0)
 
 
 class RequestSpec(Struct, frozen=True):

@@ -29,22 +29,23 @@ def disk_weigher(host: HostState, _spec: RequestSpec) -> float:
 
 def soft_affinity_weigher(host: HostState, spec: RequestSpec) -> float:
     """More members of a soft-affinity group are better."""
-    return spec.group_hosts.count(host.host) if spec.group_policy == "soft-affinity" else 0
+    return spec.group_hosts.count(host.host)
 
 
 def soft_anti_affinity_weigher(host: HostState, spec: RequestSpec) -> float:
     """Fewer members of a soft-anti-affinity group are better."""
-    return -spec.group_hosts.count(host.host) if spec.group_policy == "soft-anti-affinity" else 0
+    return -spec.group_hosts.count(host.host)
 
 
-WEIGHERS: dict[str, Weigher] = {
-    "ram_weight_multiplier": ram_weigher,
-    "cpu_weight_multiplier": cpu_weigher,
-    "disk_weight_multiplier": disk_weigher,
-    "soft_affinity_weight_multiplier": soft_affinity_weigher,
-    "soft_anti_affinity_weight_multiplier": soft_anti_affinity_weigher,
+WEIGHERS: dict[str, tuple[Weigher, str | None]] = {
+    "ram_weight_multiplier": (ram_weigher, None),
+    "cpu_weight_multiplier": (cpu_weigher, None),
+    "disk_weight_multiplier": (disk_weigher, None),
+    "soft_affinity_weight_multiplier": (soft_affinity_weigher, "soft-affinity"),
+    "soft_anti_affinity_weight_multiplier": (soft_anti_affinity_weigher, "soft-anti-affinity"),
 }
-"""Each behind the name of its multiplier: an option, and metadata of aggregates."""
+"""Behind the name of its multiplier (an option, and metadata of aggregates), each with the policy
+of server groups that it is for; None: for every request."""
 
 
 def order(
@@ -54,7 +55,9 @@ def order(
     if len(hosts) < 2:
         return hosts
     totals = dict.fromkeys((h.host for h in hosts), 0.0)
-    for name, weigh in WEIGHERS.items():
+    for name, (weigh, policy) in WEIGHERS.items():
+        if policy not in (None, spec.group_policy):
+            continue
         raw = [weigh(host, spec) for host in hosts]
         low, high = min(raw), max(raw)
         if high > low:
