@@ -32,6 +32,7 @@ PERSONAS = {
     "reader": ("p1", ("reader",)),
     "other": ("p2", ("member", "reader")),
     "service": ("services", ("service",)),
+    "billing": ("p1", ("member", "reader", "Billing")),
     "third": ("p3", ("member", "reader")),
 }
 DATA_API = "sqlalchemy"

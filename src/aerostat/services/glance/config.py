@@ -229,6 +229,13 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
     )  # fmt: skip
     """Accepted values of container_format."""
 
+    property_protection_file: str = ""
+    """A file that says who may create, read, update and delete which custom properties; none:
+    whoever may change the image."""
+
+    property_protection_rule_format: Literal["roles", "policies"] = "roles"
+    """Whether the file names roles, or policy rules."""
+
     metadata_source_path: str = "/etc/glance/metadefs"
     """The folder that `aerostat glance metadefs load` takes files from if it is told of none."""
 

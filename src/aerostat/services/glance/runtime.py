@@ -17,6 +17,7 @@ from aerostat.services.glance.filestore import FileStore
 from aerostat.services.glance.inspector import Inspector
 from aerostat.services.glance.model.certificates import Certificates
 from aerostat.services.glance.peers import Peers
+from aerostat.services.glance.protections import Protections, load
 from aerostat.services.glance.stores import Stores
 from aerostat.services.glance.tickets import Tickets
 from aerostat.services.glance.web import Web
@@ -49,6 +50,7 @@ class Glance:
     rendered: OrderedDict[tuple[str, int, bool], bytes] = field(default_factory=OrderedDict)
     background: set[Any] = field(default_factory=set)
     leases: set[str] = field(default_factory=set)
+    protections: Protections | None = None
     identity: Identity | None = None
     certificates: Certificates | None = None
 
@@ -93,7 +95,14 @@ def build(
         inspector=Inspector(config.inspection_timeout_s, config.inspection_memory_mib),
         web=web_of(config),
         peers=Peers(),
+        protections=_protections(config),
     )
+
+
+def _protections(config: GlanceConfig) -> Protections | None:
+    if not config.property_protection_file:
+        return None
+    return load(Path(config.property_protection_file), config.property_protection_rule_format)
 
 
 def _cache(config: GlanceConfig, state: Path) -> ImageCache | None:

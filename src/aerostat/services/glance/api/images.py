@@ -6,7 +6,7 @@ from aerostat.kit.errors import BadRequest, Forbidden, NotFound
 from aerostat.kit.http.errors import MethodNotAllowed
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.glance import policies
-from aerostat.services.glance.api import passing, views
+from aerostat.services.glance.api import passing, protecting, views
 from aerostat.services.glance.api.asking import document, permitted, viewer
 from aerostat.services.glance.domain import images, locations
 from aerostat.services.glance.model.image import Image, Move
@@ -24,6 +24,8 @@ async def index(glance: Glance, req: Request[None]) -> Reply:
     wanted = listing(req.query, viewer(req.ctx), glance.config)
     found = await images.listed(glance, wanted)
     shown = _permitted(glance, req, found)
+    if glance.protections is not None:
+        shown = [(protecting.seen(glance, req, image), places) for image, places in shown]
     return Reply(raw=views.page(glance, shown, req.query, wanted.limit))
 
 
@@ -63,7 +65,8 @@ def places_shown(glance: Glance, req: Request[Any], image: Image) -> bool:
 
 def reply(glance: Glance, req: Request[Any], image: Image, **headers: str) -> Reply:
     """Return the document of an image as the caller may see it."""
-    raw = views.encoded(glance, image, places_shown(glance, req, image))
+    shown = protecting.seen(glance, req, image)
+    raw = views.encoded(glance, shown, places_shown(glance, req, image))
     return Reply(raw=raw, headers=headers)
 
 
@@ -71,6 +74,7 @@ def reply(glance: Glance, req: Request[Any], image: Image, **headers: str) -> Re
 async def create(glance: Glance, req: Request[dict[str, Any]]) -> Reply:
     """Create an image without data."""
     fields, properties = attributes.split(glance.config, req.body)
+    protecting.check_new(glance, req, properties)
     fields.setdefault("id", glance.ids())
     fields.setdefault("owner", req.ctx.project_id or None)
     image = Image(properties=properties, **fields)
@@ -108,7 +112,9 @@ async def update(glance: Glance, req: Request[None]) -> Reply:
     moves = [moved(glance, req, found.image, op) for op in every if op.name == "locations"]
 
     def change(image: Image) -> Image:
-        new = patch.apply(glance.config, image, ops)
+        new = protecting.changed(
+            glance, req, image, lambda seen: patch.apply(glance.config, seen, ops)
+        )
         if new.visibility != image.visibility:
             _check_visibility(req, new, image.target())
         if new.owner != image.owner and not req.ctx.is_admin:

@@ -7,7 +7,7 @@ from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.kit.http.schema import Open
 from aerostat.kit.ids import is_uuid
 from aerostat.services.glance import policies
-from aerostat.services.glance.api import passing, views
+from aerostat.services.glance.api import passing, protecting, views
 from aerostat.services.glance.api.asking import asker, permitted
 from aerostat.services.glance.api.data import check_length, check_media
 from aerostat.services.glance.domain import imports, quotas, staging, tasks
@@ -129,6 +129,7 @@ async def create(glance: Glance, req: Request[TaskBody]) -> dict[str, Any]:
     if not (isinstance(doc, dict) and isinstance(uri, str)):
         raise BadRequest("Input needs 'image_properties' and 'import_from'.", field="input")
     fields, properties = attributes.split(glance.config, doc)
+    protecting.check_new(glance, req, properties)
     fields.setdefault("id", glance.ids())
     fields.setdefault("owner", req.ctx.project_id or None)
     image = Image(properties=properties, **fields)

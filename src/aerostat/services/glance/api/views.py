@@ -77,6 +77,8 @@ def location(place: Location) -> dict[str, Any]:
 
 def encoded(glance: Glance, found: Image, places: bool = False) -> bytes:
     """Return the document of an image as JSON, remembered by its generation."""
+    if glance.protections is not None:  # Not everybody sees the same.
+        return _encode(image(glance, found, places))
     key, known = (found.id, found.generation, places), glance.rendered
     text = known.get(key)
     if text is None:
