@@ -112,9 +112,17 @@ def by_token(token: str) -> Any:
     return {"methods": ["token"], "token": {"id": token}}
 
 
+def at(port: int) -> dict[str, str]:
+    """Return the option of a cloud that is served at a port of loopback."""
+    return {"public_endpoint": f"http://127.0.0.1:{port}"}
+
+
 @asynccontextmanager
 async def served(cloud: Cloud, port: int) -> AsyncIterator[str]:
-    """Serve a cloud on a port of loopback, for clients that speak real HTTP; give its URL."""
+    """Serve a cloud on a port of loopback, for clients that speak real HTTP; give its URL.
+
+    The option `at(port)` tells the cloud.
+    """
     server = HttpServer(cloud.app, "127.0.0.1", port)
     await server.start()
     try:
@@ -138,7 +146,8 @@ async def cloud_at(path: Path, **options: Any) -> AsyncIterator[Cloud]:
     DATABASES[path] = url
     db = open_database(url, path / "db")
     await upgrade(db, "keystone", manifest.migrations)
-    config = KeystoneConfig(password_hash_rounds=4, **options)
+    known = {"password_hash_rounds": 4, "public_endpoint": "http://ks"}
+    config = KeystoneConfig(**{**known, **options})
     keystone = build(
         *(db, path, config),
         clock=clock,

@@ -187,6 +187,19 @@ async def test_signed_but_wrong(saml: Cloud, what: str) -> None:
     assert reply.status_code == 401, reply.text
 
 
+async def test_what_was_said_to_another_service(saml: Cloud) -> None:
+    """Whoever runs another service of the provider gets assertions, and can send any Host."""
+    there = SAML_AUTH.replace("/v3/", "https://evil.example.org/v3/", 1)
+    audience = FOR.format(there.removesuffix("auth") + "metadata")
+    document = response(
+        saml, await ask(saml), destination=there, recipient=there, audience=audience
+    )
+    raw = etree.tostring(sign(document))
+    lies = {"Host": "evil.example.org", "X-Forwarded-Proto": "https"}
+    reply = await saml.http.post(SAML_AUTH, content=raw, headers=lies)
+    assert reply.status_code == 401
+
+
 async def test_signatures(saml: Cloud) -> None:
     for number, forge in enumerate(
         (

@@ -164,8 +164,11 @@ def keystone_of(
     settings: Settings, db: Database, clock: Clock | None = None
 ) -> keystone_runtime.Keystone:
     """Return the identity service of an installation, with the operator's options."""
-    rounds = {"password_hash_rounds": settings.password_hash_rounds}
-    config = options({**rounds, **settings.keystone}, KeystoneConfig, "keystone")
+    known = {
+        "password_hash_rounds": settings.password_hash_rounds,
+        "public_endpoint": settings.url(keystone_service.manifest.port),
+    }
+    config = options({**known, **settings.keystone}, KeystoneConfig, "keystone")
     folder = settings.keystone_dir
     return keystone_runtime.build(
         *(db, folder, config),

@@ -13,6 +13,12 @@ from aerostat.services.keystone.federation_config import FederationTable, SamlId
 class KeystoneConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of the identity service. Every default runs a whole cloud."""
 
+    public_endpoint: str = ""
+    """The URL of this API as clients reach it, without a version; the installation's own by itself.
+
+    Federation goes by it, never by what a request says of its host. [DEFAULT] public_endpoint.
+    """
+
     expiration: int = 3600
     """Seconds that a token is valid. Source: [token] expiration."""
 

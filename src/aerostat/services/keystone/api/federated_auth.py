@@ -7,12 +7,11 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_plus, urlsplit, urlunsplit
 
-from aerostat.kit.errors import BadRequest, TooLarge, Unauthorized
+from aerostat.kit.errors import BadRequest, TooLarge, Unauthorized, Unavailable
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone.api import sso_pages, token_views
 from aerostat.services.keystone.api.auth import receipt_reply, token_reply
 from aerostat.services.keystone.api.sso_pages import SignedIn
-from aerostat.services.keystone.api.views import link
 from aerostat.services.keystone.domain import federated_login, openid, pending_logins, saml
 from aerostat.services.keystone.domain.federated_login import Way
 from aerostat.services.keystone.domain.receipts import MoreNeeded
@@ -57,18 +56,26 @@ async def _way(keystone: Keystone, req: Request[Any]) -> Way:
     return await federated_login.way_in(keystone, req.path["idp_id"], req.path["protocol_id"])
 
 
-def _url(req: Request[Any], way: Way, end: str, before: str = "") -> str:
-    ids = quote(way.provider.id, safe=""), quote(way.protocol_id, safe="")
-    pair = f"identity_providers/{ids[0]}/protocols/{ids[1]}"
-    return link(req, f"{before}/OS-FEDERATION/{pair}/{end}")
+def _base(keystone: Keystone) -> str:
+    """Return the URL of our version 3. Raises: Unavailable (not configured).
+
+    Never from the Host header: what was said to another service would count here, if whoever
+    brings it says that this is that service.
+    """
+    endpoint = keystone.config.public_endpoint.rstrip("/")
+    if not endpoint:
+        raise Unavailable("Federation is not configured.", detail="public_endpoint is not set")
+    return f"{endpoint}/v3"
 
 
-def ends_of(req: Request[Any], way: Way) -> saml.Ends:
+def ends_of(keystone: Keystone, way: Way) -> saml.Ends:
     """Return our own URLs for a provider and protocol, as clients reach them."""
+    base, ids = _base(keystone), (quote(way.provider.id, safe=""), quote(way.protocol_id, safe=""))
+    pair = f"OS-FEDERATION/identity_providers/{ids[0]}/protocols/{ids[1]}"
     return saml.Ends(
-        auth=_url(req, way, "auth"),
-        websso=_url(req, way, "websso", "/auth"),
-        metadata=_url(req, way, "metadata"),
+        auth=f"{base}/{pair}/auth",
+        websso=f"{base}/auth/{pair}/websso",
+        metadata=f"{base}/{pair}/metadata",
     )
 
 
@@ -85,7 +92,7 @@ async def authenticate(keystone: Keystone, req: Request[None]) -> Reply:
 async def _begin_ecp(keystone: Keystone, req: Request[Any], way: Way, config: SamlPeer) -> Reply:
     if PAOS not in req.headers.get("accept", "") or "paos" not in req.headers:
         raise Unauthorized("The request you have made requires authentication.")
-    envelope = await saml.begin_ecp(keystone, way, config, ends_of(req, way))
+    envelope = await saml.begin_ecp(keystone, way, config, ends_of(keystone, way))
     return Reply(raw=envelope, status=200, content_type=PAOS, headers=sso_pages.NO_STORE)
 
 
@@ -99,7 +106,7 @@ async def authenticate_by_post(keystone: Keystone, req: Request[None]) -> Reply:
     raw = await body_of(req)
     if not raw:
         return await _begin_ecp(keystone, req, way, config)
-    assertion = await saml.finish_ecp(keystone, way, config, ends_of(req, way), raw)
+    assertion = await saml.finish_ecp(keystone, way, config, ends_of(keystone, way), raw)
     return await _token(keystone, way, assertion)
 
 
@@ -135,7 +142,7 @@ async def metadata(keystone: Keystone, req: Request[None]) -> Reply:
     config = _config(keystone, way.provider.id, way.protocol_id)
     if not isinstance(config, SamlPeer):
         raise BadRequest("Only SAML protocols have metadata.", field="protocol_id")
-    return Reply(raw=saml.metadata(config, ends_of(req, way)), content_type=XML)
+    return Reply(raw=saml.metadata(config, ends_of(keystone, way)), content_type=XML)
 
 
 def _origin(keystone: Keystone, req: Request[Any]) -> str:
@@ -170,15 +177,15 @@ async def _begin(keystone: Keystone, req: Request[Any], way: Way) -> Reply:
     origin = _origin(keystone, req)
     config = _config(keystone, way.provider.id, way.protocol_id)
     cookie = _cookie(req) or pending_logins.random_text(keystone)
-    ends = ends_of(req, way)
+    ends = ends_of(keystone, way)
     if isinstance(config, OpenIdClient):
         browser = openid.Browser(origin, ends.websso, cookie)
         url = await openid.begin(keystone, way, config, browser)
     else:
         url = await saml.begin(keystone, way, config, ends, (origin, cookie))
-    path = urlsplit(link(req, "/auth/OS-FEDERATION")).path
+    path = urlsplit(f"{_base(keystone)}/auth/OS-FEDERATION").path
     # A provider's form comes across sites; browsers send it a cookie only if that is Secure.
-    safe = "SameSite=None; Secure" if req.base.startswith("https:") else "SameSite=Lax"
+    safe = "SameSite=None; Secure" if ends.websso.startswith("https:") else "SameSite=Lax"
     bound = f"{COOKIE}={cookie}; Path={path}; HttpOnly; {safe}"
     headers = {"Location": url, "Set-Cookie": bound, **sso_pages.NO_STORE}
     return Reply(status=302, headers=headers)
@@ -209,7 +216,7 @@ async def websso_by_post(keystone: Keystone, req: Request[None]) -> Reply:
     if not isinstance(config, SamlPeer):
         raise BadRequest("The protocol is not SAML.", field="SAMLResponse")
     answer = saml.Answer(form["SAMLResponse"], form.get("RelayState", ""), _cookie(req))
-    assertion, origin = await saml.finish(keystone, way, config, ends_of(req, way), answer)
+    assertion, origin = await saml.finish(keystone, way, config, ends_of(keystone, way), answer)
     return await _hand_over(keystone, way, assertion, origin)
 
 
@@ -235,7 +242,7 @@ async def _anywhere(keystone: Keystone, req: Request[Any]) -> Reply:
     if len(known) == 1:
         return await _begin(keystone, req, known[0])
     origin = quote(req.query.get("origin") or "", safe="")
-    choices = [(w.provider.id, f"{ends_of(req, w).websso}?origin={origin}") for w in known]
+    choices = [(w.provider.id, f"{ends_of(keystone, w).websso}?origin={origin}") for w in known]
     return sso_pages.choose(choices)
 
 
