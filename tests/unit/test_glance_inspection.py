@@ -71,7 +71,7 @@ async def test_an_inspection_that_dies_refuses(tmp_path: Path) -> None:
     with pytest.raises(UnacceptableImage):
         await Inspector(10, 1).inspect(file)
     with pytest.raises(UnacceptableImage):
-        await Inspector(0.0001, 256).inspect(file)
+        await Inspector(0, 256).inspect(file)
 
 
 def test_the_child_is_light_and_limited(tmp_path: Path) -> None:

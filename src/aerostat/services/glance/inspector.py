@@ -1,6 +1,7 @@
 """Has image files inspected by a limited process of its own."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -65,7 +66,8 @@ class Inspector:
         try:
             out, _ = await asyncio.wait_for(child.communicate(), self._timeout_s)
         except TimeoutError:
-            child.kill()
+            with contextlib.suppress(ProcessLookupError):  # It may just have ended.
+                child.kill()
             await child.wait()
             return ""
         if child.returncode != 0:
