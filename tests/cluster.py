@@ -45,6 +45,8 @@ class Cluster:
         self.offset = _free_offset(copies)
         self.proxy: HaProxy | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.source: Path | None = None
+        """Where the program is that is started from now on, if it is not this one."""
 
     def start(self) -> None:
         """Start everything and wait until hosts are up."""
@@ -102,6 +104,7 @@ class Cluster:
         inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         return {
             **inherited,
+            **({"PYTHONPATH": str(self.source)} if self.source else {}),
             "AEROSTAT_STATE_DIR": str(self.folder / "state"),
             "AEROSTAT_PORT_OFFSET": str(self.offset),
             "AEROSTAT_COMPUTE_DRIVER": "fake",

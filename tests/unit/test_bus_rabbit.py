@@ -5,7 +5,9 @@ import inspect
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+import aiormq
 import pytest
+from pamqp.commands import Basic
 from tests.servers import server
 
 from aerostat.assembly.buses import FOR_NODES
@@ -203,3 +205,23 @@ async def test_a_look_on_a_connection_that_breaks_ends_nobodys_task(
     monkeypatch.setattr(bus._session, "consumers", cancelled)
     with pytest.raises(Unavailable):
         await bus.served("anything@any")
+
+
+class Refusing:
+    """A channel that takes nothing, as one does that was opened while a queue had no leader."""
+
+    confirmations: dict[int, object] = {}
+    is_closed = True
+
+    async def basic_publish(self, *_: object, **__: object) -> None:
+        raise aiormq.exceptions.DeliveryError(None, Basic.Nack())
+
+
+async def test_a_call_that_rabbitmq_refuses_goes_out_on_another_channel(buses: Buses) -> None:
+    _, impl = await buses.serving()
+    caller = await buses.open()
+    assert caller._session is not None
+    caller._session._calls = Refusing()
+    far = buses.counter.at(caller)
+    await asyncio.gather(*(far.add(host="h", amount=n) for n in range(20)))
+    assert sorted(impl.seen) == list(range(20))

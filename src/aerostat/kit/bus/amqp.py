@@ -20,8 +20,11 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from aerostat.kit.errors import Unavailable
+from aerostat.kit.log import Logger
 
 T = TypeVar("T")
+
+log = Logger("bus")
 
 PREFIX = "aerostat."
 CONTROL, REPLIES = "aerostat.control", "aerostat.replies"
@@ -29,6 +32,11 @@ HEARTBEAT_S = 5
 CONNECT_TIMEOUT_S = 5.0
 PREFETCH = 64
 """Calls of one queue that a process works on at once."""
+
+NACKED_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Waits before a call that RabbitMQ would not take is published again on a new channel."""
+
+IDLE_LOOK_S = 0.2
 
 EXPIRES_MS = 3_600_000
 """A queue that nobody has consumed from for this long is deleted, with what is in it."""
@@ -89,6 +97,8 @@ class Session:
         self._answers: Any = None
         self._looks: Any = None
         self._consumers: list[str] = []
+        self._renewing = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
         self.reply_queue = ""
 
     @property
@@ -149,16 +159,39 @@ class Session:
         )
         exchange = CONTROL if self._node else ""
         key = request.address if self._node else queue_of(request.address)
-        try:
-            await self._calls.basic_publish(
-                request.payload,
-                exchange=exchange,
-                routing_key=key,
-                properties=properties,
-                mandatory=True,
-            )
-        except aiormq.exceptions.DeliveryError as why:
-            raise Unavailable(f"Nobody answers at {request.address}.") from why
+        for wait_s in NACKED_S:
+            channel = self._calls
+            try:
+                await channel.basic_publish(
+                    request.payload,
+                    exchange=exchange,
+                    routing_key=key,
+                    properties=properties,
+                    mandatory=True,
+                )
+                return
+            except aiormq.exceptions.PublishError as why:
+                raise Unavailable(f"Nobody answers at {request.address}.") from why
+            except aiormq.exceptions.DeliveryError as why:
+                log.info("bus.nacked", address=request.address, wait_s=wait_s, reason=repr(why))
+                await asyncio.sleep(wait_s)
+                await self._renew(channel)
+        raise Unavailable(f"RabbitMQ takes no calls to {request.address}.")
+
+    async def _renew(self, channel: Any) -> None:
+        """Publish on another channel from now on.
+
+        One that was opened while a queue changed leaders may refuse all calls to it for good
+        (seen with RabbitMQ 3.10).
+        """
+        async with self._renewing:
+            if self._calls is channel:
+                made = await self._connection.channel(
+                    publisher_confirms=True, on_return_raises=True
+                )
+                self._calls, former = made, self._calls
+                self._closing.add(task := asyncio.create_task(_close_idle(former)))
+                task.add_done_callback(self._closing.discard)
 
     async def reply(self, to: DeliveredMessage, kind: str, payload: bytes) -> None:
         """Publish the answer to a call, then take the call off its queue."""
@@ -189,6 +222,14 @@ class Session:
     async def close(self) -> None:
         """Hang up."""
         await self._connection.close()
+
+
+async def _close_idle(channel: Any) -> None:
+    """Close a channel when nothing that was published on it is unconfirmed any more."""
+    while channel.confirmations and not channel.is_closed:  # noqa: ASYNC110
+        await asyncio.sleep(IDLE_LOOK_S)
+    if not channel.is_closed:
+        await channel.close()
 
 
 async def connect(url: str, name: str, *, node: bool, on_reply: OnMessage) -> Session:
