@@ -1,6 +1,6 @@
 """Two glance-api processes over one database server, with nothing but stores and keys in common.
 
-On MariaDB they have no rows either: a process with the role glance-registry owns them.
+On MariaDB they know of no database: a process with the role glance-registry owns the rows.
 """
 
 import http.client
@@ -90,6 +90,8 @@ class Images(Cluster):
             "AEROSTAT_KEYS_DIR": str(self.folder / "keys"),
             "AEROSTAT_STATE_DIR": str(state or self.folder / "state"),
         }
+        if state is not None and self._data_api == "registry":
+            extra["AEROSTAT_DATABASE_URL"] = ""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "aerostat.cli", "run", roles],

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,19 @@ from aerostat.assembly.buses import connect, make_bus
 from aerostat.assembly.gateway import Gateway
 from aerostat.assembly.inspection import Probe
 from aerostat.assembly.roles import CONTROL, Roles
-from aerostat.assembly.services import MANIFESTS, METADATA_PORT, NOVNC_PORT, Plane, World, build
+from aerostat.assembly.services import (
+    MANIFESTS,
+    METADATA_PORT,
+    NOVNC_PORT,
+    Plane,
+    World,
+    build,
+    build_without_database,
+    uses_registry,
+)
 from aerostat.assembly.settings import Settings
 from aerostat.kit.clock import SystemClock
-from aerostat.kit.db.engine import Tx
+from aerostat.kit.db.engine import Database, Tx
 from aerostat.kit.db.open import open_database
 from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.serve import HttpServer, Tls
@@ -41,19 +51,23 @@ class Control:
 
     def __init__(self, settings: Settings, roles: Roles = frozenset(CONTROL)) -> None:
         alone = roles >= set(CONTROL)
-        if not alone and not (settings.bus_url and settings.database_url):
-            raise BadRequest("single roles need bus_url and database_url", field="roles")
+        if not alone and not settings.bus_url:
+            raise BadRequest("single roles need bus_url", field="bus_url")
+        rowless = roles == {"glance-api"} and uses_registry(settings)
+        if not alone and not rowless and not settings.database_url:
+            raise BadRequest("single roles need database_url", field="database_url")
         self._settings, self._roles, self._alone = settings, roles, alone
+        self._db: Database | None = None
         self._servers: list[HttpServer] = []
         self._proxy: NovncProxy | None = None
         self._tasks: list[Presence | Rescheduler | Leftovers | Upkeep] = []
 
     def parts(self) -> dict[str, Probe]:
         """Return what tells whether the parts of this process are well."""
-        return {"database": self._probe_database, "bus": self.bus.probe}
-
-    async def _probe_database(self) -> None:
-        await self.db.read(_one)
+        parts: dict[str, Probe] = {"bus": self.bus.probe}
+        if self._db is not None:
+            parts["database"] = partial(self._db.read, _one)
+        return parts
 
     async def start(self) -> None:
         """Build everything, serve it, and go on with what was unfinished."""
@@ -61,9 +75,12 @@ class Control:
         for folder in (s.control_dir, s.bus_path.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.bus = make_bus(s)
-        self.db = open_database(s.database_url, s.control_dir / "aerostat.db")
-        world = World(s, self.db, self.bus, SystemClock(), new_uuid)
-        self.plane = await build(world, admin_password(s.control_dir), self._roles)
+        if s.database_url or self._alone:
+            self._db = open_database(s.database_url, s.control_dir / "aerostat.db")
+            world = World(s, self._db, self.bus, SystemClock(), new_uuid)
+            self.plane = await build(world, admin_password(s.control_dir), self._roles)
+        else:
+            self.plane = await build_without_database(s, self.bus, SystemClock())
         unfinished = 0
         if s.bus_urls:  # Sagas call others at once; on one machine those are in this process.
             await connect(self.bus, s, node=False)
@@ -113,7 +130,8 @@ class Control:
         if "nova" in self.plane.services:
             await self.plane.nova.sagas.close()
         await self.bus.close()
-        await self.db.close()
+        if self._db is not None:
+            await self._db.close()
 
 
 def _one(tx: Tx) -> None:

@@ -14,6 +14,7 @@ from aerostat.contracts.network import network
 from aerostat.contracts.placement import placement
 from aerostat.kit.bus.endpoint import Bus
 from aerostat.kit.clock import Clock
+from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Database
 from aerostat.kit.db.migrate import behind, upgrade
 from aerostat.kit.errors import Conflict, Unavailable
@@ -103,7 +104,9 @@ async def build(world: World, admin_password: str, roles: Roles = frozenset(CONT
     if REGISTRY in roles:
         registry.serve(world.bus, RegistryProvider(world.db))
     if "glance-api" in roles:
-        services["glance"] = await _glance(world)
+        registered = uses_registry(world.settings)
+        rows = RegistryDatabase(registry.at(world.bus)) if registered else world.db
+        services["glance"] = await _glance(world.settings, world.bus, world.clock, rows)
     if "placement-api" in roles:
         services["placement"] = _placement(world)
     if "neutron-server" in roles:
@@ -117,6 +120,24 @@ async def build(world: World, admin_password: str, roles: Roles = frozenset(CONT
         if m.name in apis
     }
     return Plane(apps, services, provider.authenticate)
+
+
+def uses_registry(settings: Settings) -> bool:
+    """Tell whether glance-api leaves its rows to glance-registry."""
+    return options(settings.glance, GlanceConfig, "glance").data_api == "registry"
+
+
+async def build_without_database(settings: Settings, bus: Bus, clock: Clock) -> Plane:
+    """Build a glance-api whose rows and tokens are behind the bus."""
+    glance = await _glance(settings, bus, clock, RegistryDatabase(registry.at(bus)))
+    provider = identity.at(bus)
+
+    async def authenticate(token: str, *, late: bool = False) -> Context:
+        return await provider.authenticate(token=token, late=late)
+
+    manifest = glance_service.manifest
+    api = Api(manifest.api, glance, Policy(manifest.rules), authenticate)
+    return Plane({manifest.name: api}, {manifest.name: glance}, authenticate)
 
 
 BOOTSTRAP_TRIES = 5
@@ -179,18 +200,18 @@ def keystone_of(
     )
 
 
-async def _glance(world: World) -> Any:
-    state = world.settings.control_dir / "glance"
-    config = options(world.settings.glance, GlanceConfig, "glance")
-    stores = open_stores(config, state, world.clock)
-    direct = config.data_api == "sqlalchemy"
-    db = world.db if direct else RegistryDatabase(registry.at(world.bus))
-    keys = world.settings.keystone_dir
-    glance = glance_runtime.build(db, state, stores, config, keys=keys, clock=world.clock)
-    glance.identity = identity.at(world.bus)
+async def _glance(
+    settings: Settings, bus: Bus, clock: Clock, db: RegistryDatabase | Database
+) -> Any:
+    state = settings.control_dir / "glance"
+    config = options(settings.glance, GlanceConfig, "glance")
+    stores = open_stores(config, state, clock)
+    keys = settings.keystone_dir
+    glance = glance_runtime.build(db, state, stores, config, keys=keys, clock=clock)
+    glance.identity = identity.at(bus)
     if not db.shared:  # What another copy is writing is none of this one's business.
         await glance_provides.recover(glance)
-    image.serve(world.bus, glance_provides.ImageProvider(glance))
+    image.serve(bus, glance_provides.ImageProvider(glance))
     return glance
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from aerostat.kit.bus.endpoint import Endpoint
+from aerostat.kit.context import Context
 
 
 class CatalogService(Struct, frozen=True):
@@ -17,7 +18,14 @@ class CatalogService(Struct, frozen=True):
 
 
 class Identity(Protocol):
-    """Projects and users as other services need them. Tokens are validated by `Authenticate`."""
+    """Projects, users and tokens as other services need them."""
+
+    async def authenticate(self, *, token: str, late: bool) -> Context:
+        """Return the identity behind a token, `late` for some time after its end too.
+
+        Processes with a database look there for themselves. Raises: Unauthorized.
+        """
+        ...
 
     async def project_exists(self, *, project_id: str) -> bool:
         """Tell whether an enabled project has this id."""
