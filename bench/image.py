@@ -3,7 +3,8 @@
 One upload, one download, then many downloads of this one image and many uploads at once (each of
 `--each-mib`). Memory is the greatest that
 the server's process had in each part (VmHWM), beside what it had before. "limit" is what this
-machine does without glance: writing a file with fsync while MD5 and SHA-512 are taken.
+machine does without glance: writing a file with fsync while MD5 and SHA-512 are taken, and a
+thread that does nothing but sendfile for the same client.
 
 usage: ./aerostat bench image [--gib=N] [--many=N] [--each-mib=N]
 """
@@ -12,8 +13,10 @@ import argparse
 import asyncio
 import hashlib
 import os
+import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -98,8 +101,6 @@ async def download(port: int, size: int) -> None:
 
 def limit(folder: Path, size: int) -> float:
     """Return the seconds that writing and hashing takes without anything else."""
-    import threading
-
     piece, md5, sha = os.urandom(PIECE), hashlib.md5(usedforsecurity=False), hashlib.sha512()
 
     def each(work: object) -> None:
@@ -116,8 +117,21 @@ def limit(folder: Path, size: int) -> float:
         for thread in threads:
             thread.join()
         os.fsync(file.fileno())
-    (folder / "limit").unlink()
     return time.perf_counter() - started
+
+
+def plain(file: Path, size: int) -> int:
+    """Serve `file` once, by nothing but a thread and sendfile; return the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with listener, listener.accept()[0] as conn, file.open("rb") as data:
+            conn.recv(4096)
+            conn.sendall(b"HTTP/1.1 206 Partial Content\r\n\r\n")
+            conn.sendfile(data, 0, size)
+
+    threading.Thread(target=answer, daemon=True).start()
+    return int(listener.getsockname()[1])
 
 
 def peak_mib(pid: int) -> int:
@@ -132,9 +146,14 @@ async def main(gib: float, many: int, each: int) -> None:
     """Measure and print."""
     size = int(gib * GIB) // PIECE * PIECE
     with tempfile.TemporaryDirectory(dir=TEMP) as name:
-        seconds = limit(Path(name), min(size, GIB))
-        seconds *= size / min(size, GIB)
-        print(f"limit (write, MD5, SHA-512)  {size / seconds / PIECE:8.0f} MiB/s")
+        probe = min(size, GIB)
+        seconds = limit(Path(name), probe)
+        print(f"limit (write, MD5, SHA-512)  {probe / seconds / PIECE:8.0f} MiB/s")
+        started = time.perf_counter()
+        await download(plain(Path(name) / "limit", probe), probe)
+        seconds = time.perf_counter() - started
+        print(f"limit (sendfile)             {probe / seconds / PIECE:8.0f} MiB/s")
+        (Path(name) / "limit").unlink()
         child = await asyncio.create_subprocess_exec(
             sys.executable, __file__, f"--serve={name}", f"--many={many}",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
