@@ -321,3 +321,33 @@ async def test_values_are_not_split(cloud: Cloud) -> None:
     assert token["user"]["OS-FEDERATION"]["groups"] == []
     token = await shown(cloud, await come(cloud, name="ada", groups=["x", "admins"]))
     assert token["user"]["OS-FEDERATION"]["groups"] == [{"id": admins["id"]}]
+
+
+async def test_lists_show_what_is_ones_own(cloud: Cloud) -> None:
+    """Source: CVE-2018-14432."""
+    await cloud.make("project")
+    await provider(cloud, rules(NAMED))
+    _, own, token = await cloud.member()
+    for path in ("projects", "domains"):
+        found = (await cloud.get(f"{FED}/{path}", token))[path]
+        assert found == (await cloud.get(f"/auth/{path}", token))[path]
+        assert [p["id"] for p in found] == ([own["id"]] if path == "projects" else [])
+    assert (await cloud.get(f"{FED}/projects", await come(cloud, name="ada")))["projects"] == []
+
+
+async def test_roles_come_from_the_own_groups_only(cloud: Cloud) -> None:
+    """Source: CVE-2017-2673."""
+    project, mine, theirs = (
+        await cloud.make("project"),
+        await cloud.make("group"),
+        await cloud.make("group"),
+    )
+    for group, role in ((mine, "reader"), (theirs, "admin")):
+        await cloud.grant(f"/projects/{project['id']}/groups/{group['id']}", role)
+    other = await cloud.make("project")
+    await cloud.grant(f"/projects/{other['id']}/groups/{theirs['id']}", "admin")
+    await provider(cloud, rules(NAMED, {"group": {"id": mine["id"]}}))
+    token = await come(cloud, name="ada")
+    scoped = await rescope(cloud, token, project["id"])
+    assert [r["name"] for r in scoped.json()["token"]["roles"]] == ["reader"]
+    assert (await rescope(cloud, token, other["id"])).status_code == 401
