@@ -126,7 +126,10 @@ async def test_groups_end_with_their_time(cloud: Cloud) -> None:
     identity = {"methods": ["application_credential"], "application_credential": proof}
     token = (await cloud.authenticate(identity)).headers["x-subject-token"]
     assert (await cloud.validate(token)).status_code == 200
+    held = f"/role_assignments?effective&user.id={user_id}&scope.project.id={project['id']}"
+    assert len((await cloud.get(held))["role_assignments"]) == 2
     cloud.clock.time += 600
+    assert (await cloud.get(held))["role_assignments"] == []
     assert (await cloud.validate(token)).status_code == 404
     assert (await cloud.authenticate(identity)).status_code == 401
     assert (await cloud.get(f"/users/{user_id}/groups"))["groups"] == []

@@ -23,3 +23,17 @@ def expiring_groups(tx: Tx, user_id: str, default_ttl: int) -> tuple[tuple[str, 
 def live_groups(tx: Tx, user_id: str, default_ttl: int, now: float) -> tuple[str, ...]:
     """Return the groups that identity providers say a user is in, those that have not ended."""
     return tuple(g for g, until in expiring_groups(tx, user_id, default_ttl) if until > now)
+
+
+def live_members(tx: Tx, default_ttl: int, now: float) -> dict[str, list[str]]:
+    """Return the users that identity providers put into groups, by group."""
+    stmt = (
+        select(E.c.group_id, E.c.user_id, E.c.last_verified, P.c.authorization_ttl)
+        .join(P, P.c.id == E.c.idp_id)
+        .order_by(E.c.group_id, E.c.user_id)
+    )
+    found: dict[str, list[str]] = {}
+    for group_id, user_id, last_verified, ttl in tx.all(stmt):
+        if last_verified + (ttl or default_ttl) * MINUTE_S > now:
+            found.setdefault(group_id, []).append(user_id)
+    return found

@@ -1,5 +1,7 @@
 """The list of role assignments: as they were given, or as they take effect."""
 
+from collections.abc import Mapping, Sequence
+
 from msgspec import Struct
 from sqlalchemy import ColumnElement, select
 
@@ -12,6 +14,7 @@ from aerostat.services.keystone.db.assignments import (
     group_ids,
     role_graph,
 )
+from aerostat.services.keystone.db.federation import live_members
 from aerostat.services.keystone.domain import identity
 from aerostat.services.keystone.domain.projects import below
 from aerostat.services.keystone.model.actors import Group, Project, User
@@ -60,9 +63,13 @@ async def listed(keystone: Keystone, wanted: Wanted) -> Found:
     """Return the assignments that match `wanted`. Raises: Unavailable (a directory)."""
     if wanted.effective:
         await _refresh(keystone, wanted)
+    now, ttl = keystone.clock.now(), keystone.config.default_authorization_ttl
 
     def read(tx: Tx) -> Found:
-        entries = _effective(tx, wanted) if wanted.effective else _given(tx, wanted)
+        if wanted.effective:
+            entries = _effective(tx, wanted, live_members(tx, ttl, now))
+        else:
+            entries = _given(tx, wanted)
         return Found(entries, _names(tx, entries) if wanted.names else None)
 
     return await keystone.db.read(read)
@@ -104,23 +111,27 @@ def _given(tx: Tx, wanted: Wanted) -> list[Entry]:
     return [Entry(a, a) for a in stores.assignments.all(tx, *conds)]
 
 
-def _effective(tx: Tx, wanted: Wanted) -> list[Entry]:
+def _effective(tx: Tx, wanted: Wanted, said: Mapping[str, Sequence[str]]) -> list[Entry]:
+    """Return what takes effect; `said`: the users that identity providers put into groups."""
     graph = role_graph(tx)
     entries = [
         effective
-        for origin in stores.assignments.all(tx, *_sources(tx, wanted))
+        for origin in stores.assignments.all(tx, *_sources(tx, wanted, said))
         for placed in _placed(tx, origin)
-        for held in _members(tx, placed)
+        for held in _members(tx, placed, said)
         for effective in _implied(graph, held, origin)
     ]
     unique = {e.shown: e for e in reversed(entries)}
     return [e for e in reversed(unique.values()) if _matches(e.shown, wanted)]
 
 
-def _sources(tx: Tx, wanted: Wanted) -> list[ColumnElement[bool]]:
+def _sources(
+    tx: Tx, wanted: Wanted, said: Mapping[str, Sequence[str]]
+) -> list[ColumnElement[bool]]:
     conds: list[ColumnElement[bool]] = []
     if wanted.user_id:
-        conds.append(actor_is(wanted.user_id, group_ids(tx, wanted.user_id)))
+        groups = [g for g, users in said.items() if wanted.user_id in users]
+        conds.append(actor_is(wanted.user_id, [*group_ids(tx, wanted.user_id), *groups]))
     if wanted.targets:
         above = {
             p.id
@@ -151,14 +162,15 @@ def _placed(tx: Tx, origin: Assignment) -> list[Assignment]:
     ]
 
 
-def _members(tx: Tx, a: Assignment) -> list[Assignment]:
+def _members(tx: Tx, a: Assignment, said: Mapping[str, Sequence[str]]) -> list[Assignment]:
     if a.actor_kind == "user":
         return [a]
     from msgspec.structs import replace
 
     m = tables.memberships.c
     rows = tx.all(select(m.user_id).where(m.group_id == a.actor_id))
-    return [replace(a, actor_kind="user", actor_id=row[0]) for row in rows]
+    users = dict.fromkeys((*(row[0] for row in rows), *said.get(a.actor_id, ())))
+    return [replace(a, actor_kind="user", actor_id=user_id) for user_id in users]
 
 
 def _implied(graph: RoleGraph, a: Assignment, origin: Assignment) -> list[Entry]:
