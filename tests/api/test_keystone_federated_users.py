@@ -1,5 +1,6 @@
 """Whom identity providers vouch for: shadow users, groups, projects, tokens and their end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,17 @@ async def test_a_user_of_groups(cloud: Cloud) -> None:
     assert (await cloud.get("/users?idp_id=other"))["users"] == []
     again = await shown(cloud, await come(cloud, name="Ada Løvelace"))
     assert again["user"]["id"] == user["id"]
+
+
+async def test_a_login_like_the_last_one_makes_nobody_forget(cloud: Cloud) -> None:
+    """What processes remember of tokens stays, however many federated users come."""
+    await provider(cloud, rules(NAMED))
+    await come(cloud, name="ada")
+    before = cloud.keystone.generation
+    await come(cloud, name="ada")
+    assert cloud.keystone.generation == before
+    await come(cloud, name="bob")
+    assert cloud.keystone.generation > before
 
 
 async def test_only_federated_tokens_are_rescoped_by_federated_methods(cloud: Cloud) -> None:
@@ -354,3 +366,10 @@ async def test_roles_come_from_the_own_groups_only(cloud: Cloud) -> None:
     scoped = await rescope(cloud, token, project["id"])
     assert [r["name"] for r in scoped.json()["token"]["roles"]] == ["reader"]
     assert (await rescope(cloud, token, other["id"])).status_code == 401
+
+
+async def test_many_first_logins_at_once(cloud: Cloud) -> None:
+    await provider(cloud, rules(NAMED))
+    tokens = await asyncio.gather(*(come(cloud, name="ada") for _ in range(8)))
+    users = {(await shown(cloud, token))["user"]["id"] for token in tokens}
+    assert len(users) == 1

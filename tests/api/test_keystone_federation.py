@@ -2,11 +2,18 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from keystone_cloud import Cloud, cloud_at
 from keystone_world import RULES, SERVICE_PROVIDER
+from lxml import html
+
+from aerostat.services.keystone.api import sso_pages
+from aerostat.services.keystone.config import KeystoneConfig
+from aerostat.services.keystone.federation_config import OpenIdClient
 
 BASE = "/OS-FEDERATION"
 CORP = f"{BASE}/identity_providers/corp"
@@ -163,3 +170,39 @@ async def test_a_domain_takes_its_providers_with_it(cloud: Cloud) -> None:
     await cloud.call("PATCH", domain, json={"domain": {"enabled": False}})
     assert (await cloud.call("DELETE", domain)).status_code == 204
     assert (await cloud.call("GET", CORP)).status_code == 404
+
+
+async def test_people_choose_their_provider(tmp_path: Path) -> None:
+    dashboard = "http://dashboard.example.org/?a=b&c"
+    client = OpenIdClient(issuer="https://nowhere.example.org", client_id="x")
+    options = {
+        "federation": {"corp": {"openid": client}, "<b>": {"openid": client}},
+        "trusted_dashboard": (dashboard,),
+    }
+    async with cloud_at(tmp_path, **options) as cloud:
+        await put(cloud, "mappings/rules", mapping={"rules": RULES})
+        url = f"/v3/auth/OS-FEDERATION/websso/openid?origin={quote(dashboard, safe='')}"
+        assert (await cloud.http.get(url)).status_code == 401  # Nobody is registered.
+        for name in ("corp", "%3Cb%3E", "not-configured"):
+            path = f"identity_providers/{name}"
+            await put(cloud, path, identity_provider={"enabled": True})
+            await put(cloud, f"{path}/protocols/openid", protocol={"mapping_id": "rules"})
+        for page in (await cloud.http.get(url), await cloud.http.post(url)):
+            assert page.status_code == 200 and "<b>" not in page.text
+            links = [link for _, _, link, _ in html.fromstring(page.text).iterlinks()]
+            assert [urlsplit(link).path for link in links] == [
+                f"/v3/auth/OS-FEDERATION/identity_providers/{name}/protocols/openid/websso"
+                for name in ("%3Cb%3E", "corp")
+            ]
+            assert all(parse_qs(urlsplit(link).query) == {"origin": [dashboard]} for link in links)
+
+
+async def test_the_page_that_hands_over(tmp_path: Path) -> None:
+    keystone = SimpleNamespace(config=KeystoneConfig())
+    page = sso_pages.hand_over(keystone, 'http://x/"><script>', "a-token", {})  # type: ignore[arg-type]
+    assert page.raw is not None and b'"><script>' not in page.raw and b"a-token" in page.raw
+    assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
+    (tmp_path / "page.html").write_text("<p>$host $token $other</p>")
+    keystone.config = KeystoneConfig(sso_callback_template=str(tmp_path / "page.html"))
+    page = sso_pages.hand_over(keystone, "http://x/", "a-token", {})  # type: ignore[arg-type]
+    assert page.raw == b"<p>http://x/ a-token $other</p>"

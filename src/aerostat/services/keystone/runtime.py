@@ -79,12 +79,16 @@ class Keystone:
         self.resolved.clear()
         self.replies.clear()
 
+    def note_change(self, tx: Tx) -> None:
+        """Say within a transaction that it changes what tokens are worth."""
+        bump(tx)
+        tx.after_commit(self.changed)
+
     async def change(self, fn: Callable[..., T], *args: Any) -> T:
         """Run the transaction `fn(tx, *args)`, which may change what tokens are worth."""
 
         def run(tx: Tx) -> T:
-            bump(tx)
-            tx.after_commit(self.changed)
+            self.note_change(tx)
             return fn(tx, *args)
 
         return await self.db.write(run)

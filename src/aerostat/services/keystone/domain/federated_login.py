@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Forbidden, Unauthorized
+from aerostat.kit.errors import Conflict, Forbidden, Unauthorized
 from aerostat.kit.log import Logger
 from aerostat.services.keystone.db import actors, stores, tables
 from aerostat.services.keystone.domain import (
@@ -159,9 +159,14 @@ async def _ephemeral(keystone: Keystone, way: Way, mapped: Mapped, method: str) 
         user_id = _keep_user(keystone, tx, way, shadow)
         _keep_groups(keystone, tx, (user_id, way.provider.id), groups)
         federated_projects.provision(keystone, tx, user_id, mapped, way.provider.row.domain_id)
+        if way.provider.row.authorization_ttl or keystone.config.default_authorization_ttl:
+            keystone.note_change(tx)  # Groups last longer now.
         return user_id, groups
 
-    user_id, groups = await keystone.change(write)
+    try:
+        user_id, groups = await keystone.db.write(write)
+    except Conflict:  # The same user came for the first time, at the same moment.
+        user_id, groups = await keystone.db.write(write)
     record = await keystone.remember(actors.user_record, user_id)
     if record is None:
         raise refusal("the user was deleted meanwhile")
@@ -231,6 +236,7 @@ def _keep_user(keystone: Keystone, tx: Tx, way: Way, shadow: Shadow) -> str:
     if shadow.email and user.extra.get("email") != shadow.email:
         changes["extra"] = {**user.extra, "email": shadow.email}
     if changes:
+        keystone.note_change(tx)
         stores.users.update(tx, replace(user, **changes))
     return user.id
 
@@ -240,6 +246,7 @@ def _new_user(keystone: Keystone, tx: Tx, shadow: Shadow) -> str:
     user_id = id_mapping(shadow.domain_id, shadow.unique_id, "user").public_id
     if stores.users.get(tx, user_id) is not None:
         user_id = keystone.ids()  # Somebody else's, of another provider or protocol.
+    keystone.note_change(tx)
     extra = {"email": shadow.email} if shadow.email else {}
     name = _free_name(tx, shadow.name, shadow.domain_id, user_id)
     now = keystone.clock.now()
@@ -269,5 +276,7 @@ def _keep_groups(
     now = keystone.clock.now()
     rows = [ExpiringMembership(user_id, group_id, idp_id, now) for group_id in groups]
     stores.expiring_memberships.insert(tx, *rows)
+    if before != set(groups):
+        keystone.note_change(tx)
     if before - set(groups):
         revocation.record(keystone, tx, USER, user_id)

@@ -38,6 +38,8 @@ def provision(
     mine = (C.actor_kind == "user", C.actor_id == user_id, C.target_kind == "project")
     direct = stores.assignments.all(tx, *mine, C.inherited.is_(False))
     held = {(a.target_id, a.role_id) for a in direct}
+    if wanted - held or (mapped.schema_version >= "3.0" and held - wanted):
+        keystone.note_change(tx)
     for project_id, role_id in sorted(wanted - held):
         given = Assignment("user", user_id, "project", project_id, role_id, False)
         stores.assignments.insert(tx, given)
@@ -68,4 +70,5 @@ def _project(keystone: Keystone, tx: Tx, shadow: dict[str, Any], default_domain_
         return known.project.id
     rest: tuple[Any, ...] = (False, True, "", [], {}, {})
     new = Project(keystone.ids(), shadow["name"], found.id, found.id, *rest)
+    keystone.note_change(tx)
     return projects.insert(keystone, tx, new).id

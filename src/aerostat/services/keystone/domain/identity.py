@@ -14,7 +14,6 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict, Forbidden, Unavailable
 from aerostat.services.keystone.db import actors, directory, stores, tables
 from aerostat.services.keystone.db.federation import live_groups
-from aerostat.services.keystone.generation import bump
 from aerostat.services.keystone.model.actors import Group, User
 from aerostat.services.keystone.model.directories import (
     READ_ONLY,
@@ -159,8 +158,7 @@ async def _change(
 
     def write(tx: Tx) -> None:
         if directory.config_of(tx, domain_id) is not None and fn(tx, *args, **how):
-            bump(tx)
-            tx.after_commit(keystone.changed)
+            keystone.note_change(tx)
 
     await keystone.db.write(write)
 

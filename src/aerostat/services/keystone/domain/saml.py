@@ -44,7 +44,10 @@ def _peer(config: SamlPeer) -> Peer:
 
 
 def _pem(file: str) -> bytes:
-    return Path(file).read_bytes() if file else b""
+    try:
+        return Path(file).read_bytes() if file else b""
+    except OSError as why:
+        raise Unavailable("The keys for SAML cannot be read.", detail=str(why)) from why
 
 
 def _own_id(config: SamlPeer, ends: Ends) -> str:

@@ -133,7 +133,7 @@ class HttpProvider:
         if not config.client_secret_file:
             fields["client_id"] = config.client_id
         else:
-            secret = Path(config.client_secret_file).read_text().strip()
+            secret = _secret(config.client_secret_file)
             known = (await self._discovered(now)).get("token_endpoint_auth_methods_supported", [])
             if "client_secret_post" in known:  # One way to write it, while Basic has two in use.
                 fields.update(client_id=config.client_id, client_secret=secret)
@@ -166,6 +166,13 @@ class HttpProvider:
                 return reply.status_code, _object(reply.status_code, raw)
         except httpx.HTTPError as why:
             raise Unavailable("The identity provider is out of reach.", detail=repr(why)) from why
+
+
+def _secret(file: str) -> str:
+    try:
+        return Path(file).read_text().strip()
+    except OSError as why:
+        raise Unavailable("The identity provider cannot be used.", detail=str(why)) from why
 
 
 def _object(status: int, raw: bytes) -> dict[str, Any]:
