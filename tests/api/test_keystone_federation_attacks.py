@@ -27,6 +27,7 @@ from aerostat.assembly.engines import free_port
 from aerostat.kit.clock import iso
 from aerostat.kit.http.serve import HttpServer
 from aerostat.services.keystone.federation_config import OpenIdClient, SamlPeer
+from aerostat.services.keystone.model import openid
 
 ISSUER = "https://idp.example.org"
 IDP, OTHER = pair("idp"), pair("other")
@@ -560,3 +561,17 @@ async def test_any_copy_takes_the_answer(tmp_path: Path) -> None:
             for client, status in ((copied, 200), (cloud, 401), (copied, 401)):
                 reply = await client.http.get(f"{WEBSSO}?{answer}", headers=sent)
                 assert reply.status_code == status
+
+
+def test_names_that_look_alike_as_headers() -> None:
+    claims = {
+        "SUB": "admin",
+        "Sub": "admin",
+        "sub": "ada",
+        "Iss": "https://evil",
+        "_x-y": [1, True],
+    }
+    said = openid.assertion(claims, "https://idp").attributes
+    assert said["HTTP_OIDC_SUB"] == said["OIDC-sub"] == ("ada",)
+    assert said["HTTP_OIDC_ISS"] == ("https://idp",) and said["HTTP_OIDC__X_Y"] == ("1", "1")
+    assert said["REMOTE_USER"] == ("ada@https://idp",)

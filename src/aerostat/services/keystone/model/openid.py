@@ -110,11 +110,13 @@ def assertion(claims: Claims, issuer: str) -> Assertion:
     `OIDC-sub`, and as headers arrive in Apache's environment, `HTTP_OIDC_SUB`.
     """
     said: dict[str, tuple[str, ...]] = {}
-    for name, value in {**claims, "iss": issuer}.items():
+    # As headers `sub` and `Sub` are one name: the standard's, in lower case, has it.
+    for name in sorted(claims, key=lambda name: (name != name.lower(), name)):
+        value = claims[name]
         values = tuple(_text(v) for v in (value if isinstance(value, list) else [value]))
         if values and value is not None:
             said[f"OIDC-{name}"] = values
-            said["HTTP_OIDC_" + name.upper().replace("-", "_")] = values
+            said.setdefault("HTTP_OIDC_" + name.upper().replace("-", "_"), values)
     said["OIDC-iss"] = said["HTTP_OIDC_ISS"] = (issuer,)
     said["REMOTE_USER"] = (f"{claims.get('sub', '')}@{issuer}",)
     return Assertion(issuer, said)

@@ -211,7 +211,7 @@ def _confirmation(subject: Element, expected: Expected) -> tuple[str, float]:
 
 def _said(assertion: Element, name_id: str, issuer: str) -> Assertion:
     """Return attributes under the names that mod_shib and mod_auth_mellon give them."""
-    said: dict[str, tuple[str, ...]] = {}
+    named: dict[str, tuple[str, ...]] = {}
     path = f"{xml.name('saml:AttributeStatement')}/{xml.name('saml:Attribute')}"
     attributes = assertion.findall(path)
     for known_as in ("FriendlyName", "Name"):  # Names last: they are the ones that are unique.
@@ -222,7 +222,8 @@ def _said(assertion: Element, name_id: str, issuer: str) -> Assertion:
                 if (text := xml.text_of(value))
             )
             if (called := attribute.get(known_as)) and values:
-                said[called] = said[f"MELLON_{called}"] = values
+                named[called] = values
+    said = {**named, **{f"MELLON_{called}": values for called, values in named.items()}}
     for fixed in ("MELLON_IDP", "Shib-Identity-Provider"):
         said[fixed] = (issuer,)
     for fixed in ("MELLON_NAME_ID", "REMOTE_USER"):
