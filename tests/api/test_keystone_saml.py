@@ -17,6 +17,8 @@ from tests.certificates import pair, write_pair
 from tests.simplesaml import ENTITY, SimpleSaml
 
 from aerostat.assembly.engines import free_port
+from aerostat.assembly.settings import Settings
+from aerostat.cli.configuration import check
 from aerostat.kit.clock import SystemClock
 from aerostat.services.keystone.federation_config import SamlIdp, SamlPeer
 
@@ -242,3 +244,24 @@ async def _once_and_for_scoped_tokens(one: Cloud, two: Cloud, token: str, user_i
     ):
         reply = await one.call("POST", "/auth/OS-FEDERATION/saml2", "", asked(proof, provider))
         assert reply.status_code == status, reply.text
+
+
+async def test_the_settings_are_checked(tmp_path: Path, idp: SimpleSaml) -> None:
+    good = {"kind": "saml2", "metadata_file": str(idp.metadata_file)}
+    away = {"kind": "openid", "issuer": f"http://127.0.0.1:{free_port()}", "client_id": "x"}
+    tables = {
+        "good": good,
+        "no_file": {**good, "metadata_file": "/nonexistent"},
+        "no_metadata": {**good, "metadata_file": __file__},
+        "no_key": {**good, "key_file": str(idp.metadata_file)},
+        "away": away,
+    }
+    keystone = {"federation": {"corp": tables}}
+    found = await check(Settings(state_dir=tmp_path, keystone=keystone))
+    named = {f.name: f for f in found if f.name.startswith("keystone")}
+    wrong = {name.rpartition(".")[2] for name, finding in named.items() if finding.problem}
+    assert wrong == {"no_file", "no_metadata", "no_key", "away"}
+    assert ENTITY in named["keystone.federation.corp.good"].text
+    keystone["federation"]["corp"] = {"x": {**good, "metadata": "x"}}
+    found = await check(Settings(state_dir=tmp_path, keystone=keystone))
+    assert "metadata" in found[-1].problem

@@ -181,15 +181,20 @@ def _keystone(world: World) -> keystone_runtime.Keystone:
     return keystone
 
 
-def keystone_of(
-    settings: Settings, db: Database, clock: Clock | None = None
-) -> keystone_runtime.Keystone:
-    """Return the identity service of an installation, with the operator's options."""
+def keystone_config(settings: Settings) -> KeystoneConfig:
+    """Return the operator's options of the identity service. Raises: BadRequest."""
     known = {
         "password_hash_rounds": settings.password_hash_rounds,
         "public_endpoint": settings.url(keystone_service.manifest.port),
     }
-    config = options({**known, **settings.keystone}, KeystoneConfig, "keystone")
+    return options({**known, **settings.keystone}, KeystoneConfig, "keystone")
+
+
+def keystone_of(
+    settings: Settings, db: Database, clock: Clock | None = None
+) -> keystone_runtime.Keystone:
+    """Return the identity service of an installation, with the operator's options."""
+    config = keystone_config(settings)
     folder = settings.keystone_dir
     return keystone_runtime.build(
         *(db, folder, config),

@@ -4,10 +4,12 @@ import asyncio
 import ssl
 import tomllib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
+from aerostat.assembly import identity_providers
 from aerostat.assembly.buses import connect, make_bus
 from aerostat.assembly.services import MANIFESTS
 from aerostat.assembly.settings import Settings
@@ -15,6 +17,7 @@ from aerostat.cli.command import Command
 from aerostat.kit.db import migrate
 from aerostat.kit.db.open import open_database
 from aerostat.kit.errors import Fault
+from aerostat.services.keystone.federation_config import OpenIdClient, SamlPeer
 
 PATIENCE_S = 12.0
 
@@ -50,7 +53,23 @@ async def check(settings: Settings) -> list[Finding]:
         found.append(await _tried("database_url", settings, _database))
     if settings.bus_urls:
         found.append(await _tried("bus_url", settings, _bus))
+    return [*found, *await _providers(settings)]
+
+
+async def _providers(settings: Settings) -> list[Finding]:
+    try:
+        configured = identity_providers.configured(settings)
+    except Fault as why:
+        return [Finding("keystone", "", why.message)]
+    found = []
+    for name, config in configured.items():
+        attempt = partial(_provider, config)
+        found.append(await _tried(f"keystone.federation.{name}", settings, attempt))
     return found
+
+
+async def _provider(config: OpenIdClient | SamlPeer, _settings: Settings) -> str:
+    return await identity_providers.check(config)
 
 
 def _file(path: Path) -> Finding:

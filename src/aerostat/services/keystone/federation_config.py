@@ -43,7 +43,7 @@ class OpenIdClient(_Table, frozen=True, tag="openid"):
     introspect: bool = False
     """Access tokens are asked about (RFC 7662); otherwise they are JWTs, signed by the provider."""
 
-    algorithms: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    algorithms: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256")
     """Signatures that count; never none, never HS..."""
 
     ca_file: str = ""
