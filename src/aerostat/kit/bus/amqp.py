@@ -15,12 +15,14 @@ from typing import Any, TypeVar
 import aiormq
 import msgspec
 from aiormq.abc import DeliveredMessage
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 from yarl import URL
 
 from aerostat.kit.errors import Unavailable
 from aerostat.kit.log import Logger
+from aerostat.kit.sockets import notice_silence
 
 T = TypeVar("T")
 
@@ -232,6 +234,20 @@ async def _close_idle(channel: Any) -> None:
         await channel.close()
 
 
+class _Watched(TransportFactory):
+    """Connections that end when the server's machine is gone."""
+
+    def __init__(self, *, secure: bool) -> None:
+        self._factory = TLSTransportFactory() if secure else TCPTransportFactory()
+
+    async def create(
+        self, url: URL, **kwargs: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await self._factory.create(url, **kwargs)
+        notice_silence(writer.get_extra_info("socket"))
+        return reader, writer
+
+
 async def connect(url: str, name: str, *, node: bool, on_reply: OnMessage) -> Session:
     """Return a session with a server. Raises: one of BROKEN, TimeoutError."""
     parsed = URL(url).update_query(heartbeat=str(HEARTBEAT_S))
@@ -241,7 +257,8 @@ async def connect(url: str, name: str, *, node: bool, on_reply: OnMessage) -> Se
         if "certfile" in parsed.query:
             context.load_cert_chain(parsed.query["certfile"], parsed.query.get("keyfile"))
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
-        connection = await aiormq.connect(parsed, context=context)
+        watched = _Watched(secure=parsed.scheme == "amqps")
+        connection = await aiormq.connect(parsed, context=context, transport_factory=watched)
         session = Session(connection, parsed.user or "guest", node=node)
         try:
             await session.open(name, on_reply)

@@ -1,17 +1,14 @@
 """What differs between PostgreSQL and MariaDB: sessions, and which errors mean "once more"."""
 
-import socket
 from typing import Any, Protocol
 
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from aerostat.kit.errors import BadRequest
+from aerostat.kit.sockets import SILENT_S, notice_silence
 
 CONNECT_TIMEOUT_S = 2
-SILENT_S = 3
-"""A server whose machine acknowledges nothing for about this long is dead: the kernel says so."""
-
 STATEMENT_TIMEOUT_S = 60
 LOCK_TIMEOUT_S = 5
 
@@ -99,7 +96,7 @@ class MariaDb:
 
     def prepare(self, raw: Any, *, writing: bool) -> None:
         level = "SERIALIZABLE" if writing else "REPEATABLE READ"
-        _notice_silence(raw._sock)
+        notice_silence(raw._sock)
         with raw.cursor() as cursor:
             if len(self.urls) > 1:  # See all that another node has confirmed to somebody.
                 cursor.execute("SET SESSION wsrep_sync_wait=7")
@@ -115,17 +112,6 @@ class MariaDb:
 
     def lost(self, why: DBAPIError) -> bool:
         return why.connection_invalidated or _number(why) in self.GONE
-
-
-def _notice_silence(connection: socket.socket) -> None:
-    """Have the kernel end a connection to a machine that has gone. Source: tcp(7)."""
-    for option, value in (
-        (socket.TCP_KEEPIDLE, 1),
-        (socket.TCP_KEEPINTVL, 1),
-        (socket.TCP_KEEPCNT, SILENT_S - 1),
-        (socket.TCP_USER_TIMEOUT, SILENT_S * 1000),
-    ):
-        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _number(why: DBAPIError) -> int:
