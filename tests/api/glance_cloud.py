@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.servers import database_url
 
 from aerostat.assembly.image_stores import open_stores
 from aerostat.contracts.image import registry
@@ -14,7 +15,7 @@ from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.kit.clock import SystemClock
 from aerostat.kit.context import Context
 from aerostat.kit.db.migrate import differences, upgrade
-from aerostat.kit.db.sqlite import SqliteDatabase
+from aerostat.kit.db.open import open_database
 from aerostat.kit.errors import Unauthorized
 from aerostat.kit.http.edge import Api
 from aerostat.kit.http.policy import Policy
@@ -108,11 +109,16 @@ class Cloud:
         return driver.files.folder
 
 
+DATABASES: dict[Path, str] = {}
+"""The database of each folder, so that a glance that starts again finds its own."""
+
+
 @asynccontextmanager
 async def cloud_in(folder: Path, config: GlanceConfig | None = None) -> AsyncIterator[Cloud]:
     """Run glance with its state in `folder`."""
     folder.mkdir(exist_ok=True)
-    db = SqliteDatabase(folder / "db")
+    db = open_database(DATABASES.setdefault(folder, database_url()), folder / "db")
+    db.shared = False  # type: ignore[misc]  # on any engine, this process is the only one
     await upgrade(db, "glance", manifest.migrations)
     assert await db.read(differences, "glance", metadata) == []
     config, state = config or GlanceConfig(), folder / "glance"
