@@ -9,6 +9,12 @@ from lxml import html
 
 REDIRECTS = (301, 302, 303)
 REDIRECTS_MAX = 10
+NAVIGATION = {
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Site": "cross-site",
+}
+"""What browsers say of themselves when somebody goes to another page. Source: Fetch Metadata."""
 
 
 class Browser:
@@ -36,7 +42,9 @@ class Browser:
     async def _go(self, method: str, url: str, data: Any = None) -> httpx.Response:
         for _ in range(REDIRECTS_MAX):
             jar = self.cookies.setdefault(urlsplit(url).netloc, {})
-            sent = {"Cookie": "; ".join(f"{n}={v}" for n, v in jar.items())} if jar else {}
+            sent = dict(NAVIGATION)
+            if jar:
+                sent["Cookie"] = "; ".join(f"{n}={v}" for n, v in jar.items())
             self._client.cookies.clear()
             page = await self._client.request(method, url, data=data, headers=sent)
             for line in page.headers.get_list("set-cookie"):

@@ -198,11 +198,13 @@ async def test_people_choose_their_provider(tmp_path: Path) -> None:
 
 
 async def test_the_page_that_hands_over(tmp_path: Path) -> None:
-    keystone = SimpleNamespace(config=KeystoneConfig())
-    page = sso_pages.hand_over(keystone, 'http://x/"><script>', "a-token", {})  # type: ignore[arg-type]
+    keystone: Any = SimpleNamespace(config=KeystoneConfig())
+    user = SimpleNamespace(user=SimpleNamespace(id="u", name="ada"))
+    found: Any = SimpleNamespace(text="a-token", user=user, token=SimpleNamespace(group_ids=()))
+    page = sso_pages.hand_over(keystone, 'http://x/"><script>', found)
     assert page.raw is not None and b'"><script>' not in page.raw and b"a-token" in page.raw
     assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
     (tmp_path / "page.html").write_text("<p>$host $token $other</p>")
     keystone.config = KeystoneConfig(sso_callback_template=str(tmp_path / "page.html"))
-    page = sso_pages.hand_over(keystone, "http://x/", "a-token", {})  # type: ignore[arg-type]
+    page = sso_pages.hand_over(keystone, "http://x/", found)
     assert page.raw == b"<p>http://x/ a-token $other</p>"

@@ -24,6 +24,7 @@ from signxml.signer import XMLSigner
 from tests.certificates import Pair, pair
 
 from aerostat.assembly.engines import free_port
+from aerostat.contracts.events import Event
 from aerostat.kit.clock import iso
 from aerostat.kit.http.serve import HttpServer
 from aerostat.services.keystone.federation_config import OpenIdClient, SamlPeer
@@ -156,11 +157,27 @@ async def bring(cloud: Cloud, document: Any) -> httpx.Response:
     return await cloud.http.post(SAML_AUTH, content=raw)
 
 
+class Heard:
+    """Keeps the events that it is told."""
+
+    def __init__(self) -> None:
+        self.payloads: list[dict[str, Any]] = []
+
+    def emit(self, event: Event) -> None:
+        self.payloads.append(event.payload)
+
+
 async def test_the_right_one_counts_and_only_once(saml: Cloud) -> None:
     document = sign(response(saml, await ask(saml)))
+    saml.keystone.notifier = heard = Heard()
     reply = await bring(saml, document)
     assert reply.status_code == 201 and reply.json()["token"]["user"]["name"] == "ada"
     assert (await bring(saml, document)).status_code == 401
+    good, bad = heard.payloads
+    assert (good["outcome"], bad["outcome"]) == ("success", "failure")
+    assert good["initiator"]["username"] == "ada"
+    assert good["initiator"]["credential"]["identityProvider"] == "corp"
+    assert "login waits" in bad["reason"]["reasonCode"]
 
 
 WRONG: dict[str, dict[str, Any]] = {

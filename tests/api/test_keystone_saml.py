@@ -11,6 +11,7 @@ import pytest
 from keystone_cloud import Cloud, at, cloud_at, served
 from keystoneauth1.extras._saml2 import V3Saml2Password
 from keystoneauth1.identity.v3 import Keystone2Keystone, Password
+from keystoneauth1.identity.v3.websso import WebSSO
 from keystoneauth1.session import Session
 from tests.browser import Browser
 from tests.certificates import pair, write_pair
@@ -48,17 +49,19 @@ def idp() -> Iterator[SimpleSaml]:
 
 @asynccontextmanager
 async def trusting(
-    path: Path, idp: SimpleSaml, place: dict[str, str] | None = None, **options: Any
+    path: Path, idp: SimpleSaml, more: dict[str, Any] | None = None, **options: Any
 ) -> AsyncIterator[Cloud]:
-    """Start a cloud that trusts the identity provider, with these options of SamlPeer."""
+    """Start a cloud that trusts the identity provider, with these options of SamlPeer.
+
+    `more` are options of the cloud.
+    """
     path.mkdir(exist_ok=True)
     peer = SamlPeer(metadata_file=str(idp.metadata_file), **options)
     async with cloud_at(
         path,
         clock=SystemClock(),
         federation={"corp": {"saml2": peer}},
-        trusted_dashboard=(DASHBOARD,),
-        **(place or {}),
+        **{"trusted_dashboard": (DASHBOARD,), **(more or {})},
     ) as cloud:
         await trust(cloud, ENTITY, RULES)
         yield cloud
@@ -161,6 +164,36 @@ async def test_keystoneauth_with_a_password(tmp_path: Path, idp: SimpleSaml) -> 
             assert (await cloud.validate(access.auth_token)).status_code == 200
             with pytest.raises(Exception, match=r"401|Unauthorized|Invalid|XML"):
                 await asyncio.to_thread(log_in, "guess")
+
+
+async def test_keystoneauth_with_a_browser(
+    tmp_path: Path, idp: SimpleSaml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plugin v3websso, unchanged: it opens a browser, and waits for the token at a port."""
+    port, own_port = free_port(), free_port()
+    dashboard = f"http://localhost:{own_port}/auth/websso/"
+    loop, browser = asyncio.get_running_loop(), Browser()
+
+    async def log_in(url: str) -> None:
+        login = await browser.open(url)
+        answer = await browser.submit(login, username="bob", password="builder")
+        assert (await browser.submit(await browser.submit(answer))).status_code == 200
+
+    begun: list[Any] = []
+
+    def open_browser(url: str, *_: Any, **__: Any) -> bool:
+        begun.append(asyncio.run_coroutine_threadsafe(log_in(url), loop))
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_browser)
+    options = {**at(port), "trusted_dashboard": (dashboard,)}
+    async with trusting(tmp_path, idp, options) as cloud, served(cloud, port) as url:
+        idp.trust(f"{url}/{PAIR}")
+        auth = WebSSO(url, "corp", "saml2", redirect_port=own_port)
+        access = await asyncio.to_thread(auth.get_access, Session())
+        assert access.username == "bob"
+        await asyncio.wrap_future(begun[0])
+    await browser.close()
 
 
 K2K_RULES = [

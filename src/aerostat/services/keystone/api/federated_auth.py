@@ -11,7 +11,6 @@ from aerostat.kit.errors import BadRequest, TooLarge, Unauthorized, Unavailable
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone.api import sso_pages, token_views
 from aerostat.services.keystone.api.auth import receipt_reply, token_reply
-from aerostat.services.keystone.api.sso_pages import SignedIn
 from aerostat.services.keystone.domain import federated_login, openid, pending_logins, saml
 from aerostat.services.keystone.domain.federated_login import Way
 from aerostat.services.keystone.domain.receipts import MoreNeeded
@@ -131,8 +130,7 @@ async def _token(keystone: Keystone, way: Way, assertion: Assertion) -> Reply:
         return receipt_reply(why)
     body = await token_views.token_body(keystone, found, with_catalog=True)
     reply = token_reply(found.text, body)
-    who = {"user_id": found.user.user.id, "username": found.user.user.name}
-    return SignedIn(raw=reply.raw, headers=reply.headers, status=201, who=who)
+    return sso_pages.signed_in(found, raw=reply.raw, headers=reply.headers, status=201)
 
 
 @routes.get(METADATA, policy=None, public=True)
@@ -222,8 +220,7 @@ async def websso_by_post(keystone: Keystone, req: Request[None]) -> Reply:
 
 async def _hand_over(keystone: Keystone, way: Way, assertion: Assertion, origin: str) -> Reply:
     found = await federated_login.log_in(keystone, way, assertion)
-    who = {"user_id": found.user.user.id, "username": found.user.user.name}
-    return sso_pages.hand_over(keystone, origin, found.text, who)
+    return sso_pages.hand_over(keystone, origin, found)
 
 
 @routes.get("/auth/OS-FEDERATION/websso/{protocol_id}", policy=None, public=True)

@@ -173,7 +173,7 @@ def _login(handler: Handler) -> Handler:
             outcome = cadf.PENDING if pending else cadf.FAILURE
             _tell_login(keystone, req, outcome, _claimed(req))
         elif isinstance(reply, SignedIn):
-            _tell_login(keystone, req, cadf.SUCCESS, reply.who)
+            _tell_login(keystone, req, cadf.SUCCESS, reply.who, groups=reply.groups)
         elif req.path.get("protocol_id") is None:  # Else the login has only begun.
             _tell_login(keystone, req, cadf.SUCCESS, _known(reply))
         return reply
@@ -202,10 +202,20 @@ def _tell_login(
     outcome: str,
     who: dict[str, str],
     why: Fault | None = None,
+    *,
+    groups: tuple[str, ...] = (),
 ) -> None:
     if f"identity.authenticate.{outcome}" in keystone.config.notification_opt_out:
         return
     actor = cadf.initiator(req.ctx, req.headers.get("user-agent", ""), **who)
+    if "idp_id" in req.path:
+        actor["credential"] = {
+            "type": cadf.FEDERATED,
+            "token": cadf.UNKNOWN,
+            "identityProvider": req.path["idp_id"],
+            "user": who.get("user_id") or cadf.UNKNOWN,
+            "groups": list(groups),
+        }
     target = (cadf.ACCOUNT, who.get("user_id", ""))
     payload = cadf.event("authenticate", outcome, actor, target, keystone.clock.now())
     if isinstance(why, WrongPassword) and isinstance(req.body, AuthPost):

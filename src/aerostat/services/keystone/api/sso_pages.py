@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from aerostat.kit.http.route import Reply
+from aerostat.services.keystone.domain.tokens import Resolved
 from aerostat.services.keystone.runtime import Keystone
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -38,21 +40,29 @@ PAGE = Template(
 
 @dataclass(slots=True)
 class SignedIn(Reply):
-    """The answer to somebody who was let in; `who` (user_id, username) is for the log."""
+    """The answer to somebody who was let in; who that is and in which groups, for events."""
 
     who: dict[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
 
 
-def hand_over(keystone: Keystone, origin: str, token: str, who: dict[str, str]) -> SignedIn:
+def signed_in(found: Resolved, **reply: Any) -> SignedIn:
+    """Return the answer to the owner of a token that an identity provider vouched for."""
+    user = found.user.user
+    who = {"user_id": user.id, "username": user.name}
+    return SignedIn(who=who, groups=found.token.group_ids, **reply)
+
+
+def hand_over(keystone: Keystone, origin: str, found: Resolved) -> SignedIn:
     """Return the page that posts a token to the dashboard where the login began."""
     file = keystone.config.sso_callback_template
     page = Template(Path(file).read_text()) if file else PAGE
-    raw = page.safe_substitute(host=escape(origin), token=escape(token)).encode()
+    raw = page.safe_substitute(host=escape(origin), token=escape(found.text)).encode()
     headers = {**NO_STORE, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
     if not file:
         policy = f"default-src 'none'; script-src 'sha256-{_SUBMIT_HASH}'; frame-ancestors 'none'"
         headers["Content-Security-Policy"] = policy
-    return SignedIn(raw=raw, status=200, headers=headers, content_type=HTML, who=who)
+    return signed_in(found, raw=raw, status=200, headers=headers, content_type=HTML)
 
 
 def choose(choices: Sequence[tuple[str, str]]) -> Reply:

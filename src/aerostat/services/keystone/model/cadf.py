@@ -25,6 +25,9 @@ TYPES = {
     "OS-OAUTH1:consumer": "data/security/account",
     "application_credential": "data/security/credential",
 }
+FEDERATED = "http://docs.oasis-open.org/security/saml/v2.0"
+"""The type of what an identity provider says, of any protocol, as upstream."""
+
 UNKNOWN = "unknown"
 SUCCESS, FAILURE, PENDING = "success", "failure", "pending"
 
