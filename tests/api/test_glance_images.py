@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 from glance_cloud import OCTETS, Cloud, cloud_in
+from msgspec.structs import replace
 
-from aerostat.kit.errors import NotFound
+from aerostat.contracts.image import NewImage
+from aerostat.kit.errors import Forbidden, NotFound
+from aerostat.services.glance.domain import images
+from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.provides import ImageProvider
 
 
@@ -65,6 +69,29 @@ async def test_provider_and_tickets(cloud: Cloud) -> None:
     assert (await cloud.ask("GET", made["file"] + "?ticket=no")).status_code == 200
     with pytest.raises(NotFound):
         await provider.download_path(image_id=(await cloud.image())["id"])
+
+
+async def test_other_services_do_not_set_what_is_glances_own(cloud: Cloud) -> None:
+    """A stage host that a client made up would be sent the tokens of others."""
+    provider, evil = ImageProvider(cloud.glance), {"os_glance_stage_host": "http://evil", "a": "1"}
+    new = NewImage(
+        id=str(uuid.uuid4()), name="shot", owner="p1", disk_format="raw", properties=evil
+    )
+    await provider.create(image=new)
+    facts = await provider.get(image_id=new.id, project_id="p1", is_admin=False)
+    assert facts.properties == {"a": "1"}
+    mine = {"image_id": new.id, "project_id": "p1", "is_admin": False}
+    with pytest.raises(Forbidden):
+        await provider.set_properties(**mine, properties=evil)
+    await cloud.upload(new.id, b"x")
+
+    def failed(image: Image) -> Image:
+        return replace(image, properties={**image.properties, "os_glance_failed_import": "s"})
+
+    await images.edit(cloud.glance, new.id, failed)
+    await provider.set_properties(**mine, properties={"b": "2"})
+    shown = await cloud.show(new.id)
+    assert shown["b"] == "2" and "a" not in shown and shown["os_glance_failed_import"] == "s"
 
 
 async def test_chosen_id_and_bad_bodies(cloud: Cloud) -> None:

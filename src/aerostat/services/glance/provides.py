@@ -9,7 +9,7 @@ from aerostat.kit.errors import Forbidden, NotFound
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.domain import downloads, images
 from aerostat.services.glance.domain.leases import recover
-from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.model.image import OWN_PREFIX, Image
 from aerostat.services.glance.model.listing import Listing, Viewer
 from aerostat.services.glance.runtime import Glance
 
@@ -36,7 +36,10 @@ class ImageProvider:
         return f"/v2/images/{image_id}/file?ticket={ticket}"
 
     async def create(self, *, image: NewImage) -> None:
-        """Make a private image without data; one that is there already stays as it is."""
+        """Make a private image without data; one that is there already stays as it is.
+
+        Properties that are glance's own (os_glance_*) are left out.
+        """
         made = Image(
             id=image.id,
             name=image.name,
@@ -46,7 +49,7 @@ class ImageProvider:
             container_format=image.container_format,
             min_disk=image.min_disk_gb,
             min_ram=image.min_ram_mib,
-            properties=image.properties,
+            properties=_custom(image.properties),
         )
         if await self._glance.db.read(rows.find, image.id) is None:
             await images.create(self._glance, made)
@@ -76,9 +79,12 @@ class ImageProvider:
     ) -> None:
         """Let an image have exactly these properties. Raises: NotFound, Forbidden, TooLarge."""
         await self._owned(image_id, Viewer(project_id, is_admin))
+        if reserved := sorted(properties.keys() - _custom(properties).keys()):
+            raise Forbidden(f"Attribute '{reserved[0]}' is reserved.", field=reserved[0])
 
         def change(image: Image) -> Image:
-            new = replace(image, properties=properties)
+            own = {k: v for k, v in image.properties.items() if k.startswith(OWN_PREFIX)}
+            new = replace(image, properties={**own, **properties})
             images.check_quotas(self._glance.config, new)
             return new
 
@@ -97,6 +103,10 @@ class ImageProvider:
         return [_facts(i) for i in found if wanted <= i.properties.items()]
 
 
+def _custom(properties: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in properties.items() if not name.startswith(OWN_PREFIX)}
+
+
 def _facts(image: Image) -> ImageFacts:
     return ImageFacts(
         id=image.id,
@@ -113,7 +123,7 @@ def _facts(image: Image) -> ImageFacts:
         checksum=image.checksum,
         hash_algo=image.hash_algo,
         hash_value=image.hash_value,
-        properties=image.properties,
+        properties=image.custom,
         created_at=image.created_at,
         updated_at=image.updated_at,
     )

@@ -46,4 +46,5 @@ async def stage(glance: Glance, image_id: str, chunks: AsyncIterator[bytes]) -> 
 def elsewhere(glance: Glance, image: Image) -> str:
     """Return the URL of the copy of glance-api that has staged the data, "" if it is this one."""
     host = image.properties.get(states.STAGE_HOST, "")
-    return "" if host == glance.config.worker_self_reference_url else host
+    here = host == glance.config.worker_self_reference_url
+    return "" if here or image.status != states.UPLOADING else host
