@@ -153,6 +153,17 @@ async def test_groups_end_with_their_time(cloud: Cloud) -> None:
     assert (await cloud.validate(scoped)).status_code == 404
 
 
+@pytest.mark.parametrize("protocol", ["password", "application_credential", "kerberos"])
+async def test_a_protocol_is_no_other_method(cloud: Cloud, protocol: str) -> None:
+    """Whatever it is called: rules for several factors go by methods."""
+    await provider(cloud, rules(NAMED))
+    path = f"identity_providers/corp/protocols/{protocol}"
+    await put(cloud, path, protocol={"mapping_id": "rules"})
+    way = await federated_login.way_in(cloud.keystone, "corp", protocol)
+    found = await federated_login.log_in(cloud.keystone, way, Assertion("", {"name": ("ada",)}))
+    assert found.token.methods == ("mapped",) and found.token.protocol_id == protocol
+
+
 async def test_who_is_let_in(cloud: Cloud) -> None:
     await provider(cloud, rules(NAMED), remote_ids=["https://corp"])
     await come(cloud, name="ada")

@@ -34,10 +34,12 @@ from aerostat.services.keystone.model.federation import (
 )
 from aerostat.services.keystone.model.mapping_engine import Mapped, MappingFailed, apply
 from aerostat.services.keystone.model.revocations import USER
-from aerostat.services.keystone.model.tokens import METHODS
 from aerostat.services.keystone.runtime import Keystone
 
 log = Logger("keystone")
+
+METHODS = ("mapped", "saml2", "openid")
+"""What tokens say of protocols by these names; of others they say the first."""
 
 NAME_MAX = 255
 """Characters of a name, and of what a provider calls a user."""
@@ -110,7 +112,7 @@ async def log_in(keystone: Keystone, way: Way, assertion: Assertion) -> Resolved
         mapped = apply(way.mapping, assertion.attributes)
     except MappingFailed as why:
         raise Unauthorized(str(why), detail=f"mapping {way.mapping.id}") from why
-    method = way.protocol_id if way.protocol_id in METHODS else "mapped"
+    method = way.protocol_id if way.protocol_id in METHODS else METHODS[0]
     if method not in keystone.config.methods:
         raise Unauthorized("Attempted to authenticate with an unsupported method.")
     if mapped.user["type"] == "local":
