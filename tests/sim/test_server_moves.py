@@ -17,12 +17,14 @@ from tests.sim.test_server_sagas import (
 )
 from tests.whole_cloud import User, WholeCloud
 
+from aerostat.services.nova.db import moves as move_rows
 from aerostat.services.nova.model.guest import PowerState
 from aerostat.services.nova.sagas import (
     server_confirm_resize,
     server_resize,
     server_revert_resize,
 )
+from aerostat.services.nova.tasks import leftovers
 
 RESIZE = [step.name for step in server_resize.saga.steps]
 CONFIRM = [step.name for step in server_confirm_resize.saga.steps]
@@ -183,3 +185,19 @@ async def test_delete_while_it_waits_for_a_verdict(cloud: WholeCloud) -> None:
     await cloud.nova.sagas.idle()
     assert await left_behind(cloud, admin, server_id) == NOTHING
     assert (await held(cloud), aside(cloud, server_id)) == ([], [])
+
+
+async def test_a_claim_that_was_handed_to_a_move_a_second_time_comes_back(
+    cloud: WholeCloud,
+) -> None:
+    """Seed 5669: the message came again when the move was long over."""
+    admin, server_id, large = await built(cloud)
+    before = await cloud.nova.placement.holders()
+    cloud.nova.sagas.probe = Injected("resize", "prep_resize", "before", "fail")
+    await act(cloud, admin, server_id, {"resize": {"flavorRef": large}})
+    (move,) = await cloud.nova.db.read(lambda tx: move_rows.of_server(tx, server_id))
+    await cloud.nova.placement.transfer(from_id=server_id, to_id=move.uuid)
+    assert list(await cloud.nova.placement.holders()) == [move.uuid]
+    assert await leftovers.sweep(cloud.nova) == [f"claim of move {move.uuid}, for {server_id}"]
+    assert await cloud.nova.placement.holders() == before
+    assert await leftovers.sweep(cloud.nova) == []

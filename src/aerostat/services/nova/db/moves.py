@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct, structs
 from sqlalchemy import ColumnElement, insert, or_, select, update
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.db.pages import page
 from aerostat.kit.errors import BadRequest, NotFound
@@ -58,6 +59,12 @@ def of_server(tx: Tx, server_id: str) -> list[Migration]:
 def open_of_server(tx: Tx, server_id: str) -> list[Migration]:
     """Return the moves of a server that have left something on a host, newest first."""
     return [m for m in of_server(tx, server_id) if not m.over]
+
+
+def over_among(tx: Tx, uuids: Sequence[str]) -> list[Migration]:
+    """Return those of these moves of which nothing is left on any host."""
+    found = tx.all(_ALL.where(among(C.uuid, uuids)).order_by(C.id))
+    return [m for m in (Migration(*row) for row in found) if m.over]
 
 
 def last(tx: Tx, server_id: str, status: str) -> Migration | None:

@@ -9,10 +9,11 @@ Source: nova's [DEFAULT] running_deleted_instance_action, placement's audit of n
 
 import asyncio
 
-from aerostat.kit.errors import Fault
+from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import Fault, NotFound
 from aerostat.kit.log import Logger
 from aerostat.services.nova.agent.endpoint import compute_host
-from aerostat.services.nova.db import hosts
+from aerostat.services.nova.db import hosts, moves
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.runtime import Nova
 
@@ -63,11 +64,38 @@ async def sweep(nova: Nova) -> list[str]:
 
 
 async def _claims(nova: Nova) -> list[str]:
-    held = await nova.placement.holders()
-    gone = await nova.db.read(rows.gone, list(held))
+    held = list(await nova.placement.holders())
+    gone = await nova.db.read(rows.gone, held)
     for server_id in gone:
         await nova.placement.release(consumer_id=server_id)
-    return [f"claim of {server_id}" for server_id in gone]
+    strays = await nova.db.read(_strays, held)
+    for move, back in strays.items():
+        if back is None:
+            await nova.placement.release(consumer_id=move)
+        else:
+            await nova.placement.transfer(from_id=move, to_id=back)
+    return [f"claim of {server_id}" for server_id in gone] + [
+        f"claim of move {move}, for {back or 'nobody'}" for move, back in strays.items()
+    ]
+
+
+def _strays(tx: Tx, held: list[str]) -> dict[str, str | None]:
+    """Return moves that are over and hold something, each with the server that lacks it, if one.
+
+    A server's claim that was handed to its move is handed over again when that message comes
+    twice, the second time after the move.
+    """
+    found: dict[str, str | None] = {}
+    for move in moves.over_among(tx, held):
+        try:
+            server = rows.get(tx, move.instance_uuid)
+        except NotFound:
+            found[move.uuid] = None
+            continue
+        if server.task_state is None:
+            lacks = server.host is not None and server.uuid not in held
+            found[move.uuid] = server.uuid if lacks else None
+    return found
 
 
 async def _ports(nova: Nova) -> list[str]:
