@@ -99,6 +99,13 @@ def stopped(pids: list[int]) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
+def pauses(guest: Guest) -> None:
+    """Show that a guest and its host do what they are asked."""
+    for action, status in (("pause", "PAUSED"), ("unpause", "ACTIVE")):
+        guest.act({action: None})
+        guest.becomes(status)
+
+
 def states(lab: Laboratory, host: str) -> set[bool]:
     """Return whether the agents of a host are up, as the APIs show it."""
     services = lab.admin.list("compute", "services", "/os-services", host=host)
@@ -129,14 +136,11 @@ def test_a_hanging_libvirtd_holds_up_its_own_host_alone(
     for guest in guests:
         guest.becomes("ACTIVE")
     with stopped(lab.pids(ONE, "libvirtd", "-d")):
-        here.act({"os-stop": None})
+        here.act({"pause": None})
         guests.append(lab.create("asked", ONE))
-        there.act({"os-stop": None})
-        there.becomes("SHUTOFF")
-        there.act({"os-start": None})
-        there.becomes("ACTIVE")
-        assert here.show()["OS-EXT-STS:task_state"] == "powering-off"
-    here.becomes("SHUTOFF")
+        pauses(there)
+        assert here.show()["OS-EXT-STS:task_state"] == "pausing"
+    here.becomes("PAUSED")
     guests[-1].becomes("ACTIVE")
     agree(lab)
 
@@ -147,12 +151,10 @@ def test_a_hanging_guest_holds_up_itself_alone(lab: Laboratory, guests: list[Gue
     for guest in guests:
         guest.becomes("ACTIVE")
     with stopped(lab.pids(ONE, "qemu-system", hanging.id)):
-        hanging.act({"os-stop": None})
-        beside.act({"os-stop": None})
-        beside.becomes("SHUTOFF")
-        beside.act({"os-start": None})
-        beside.becomes("ACTIVE")
-    hanging.becomes("SHUTOFF")
+        hanging.act({"pause": None})
+        pauses(beside)
+        assert hanging.show()["OS-EXT-STS:task_state"] == "pausing"
+    hanging.becomes("PAUSED")
     agree(lab)
 
 
