@@ -189,6 +189,8 @@ async def test_requests_without_their_parts(cloud: Cloud) -> None:
     reply = await consumer.send(f"{BASE}/access_token")
     assert reply.status_code == 400 and "oauth_token" in reply.text
     assert (await cloud.http.post("/v3/OS-OAUTH1/request_token")).status_code == 401
+    reply = await consumer.send(f"{BASE}/request_token", key="a\0b")
+    assert reply.status_code == 401
 
 
 async def ask_token(cloud: Cloud, auth: Any = None, **sent: str) -> httpx.Response:
@@ -212,6 +214,8 @@ async def test_client_credentials(cloud: Cloud) -> None:
     for auth, form_, status, error in (
         ((made["id"], "wrong"), grant, 401, "invalid_client"),
         ((user["id"], PASSWORD), grant, 401, "invalid_client"),
+        (("\0", "x"), grant, 401, "invalid_client"),
+        (None, {**grant, "client_id": "\0", "client_secret": "x"}, 401, "invalid_client"),
         (None, grant, 401, "invalid_client"),
         ((made["id"], made["secret"]), {}, 400, "invalid_request"),
         ((made["id"], made["secret"]), {"grant_type": "password"}, 400, "unsupported_grant_type"),

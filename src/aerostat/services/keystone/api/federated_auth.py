@@ -213,7 +213,7 @@ async def websso_by_post(keystone: Keystone, req: Request[None]) -> Reply:
     config = _config(keystone, way.provider.id, way.protocol_id)
     if not isinstance(config, SamlPeer):
         raise BadRequest("The protocol is not SAML.", field="SAMLResponse")
-    answer = saml.Answer(form["SAMLResponse"], form.get("RelayState", ""), _cookie(req))
+    answer = saml.Answer(form["SAMLResponse"], _cookie(req))
     assertion, origin = await saml.finish(keystone, way, config, ends_of(keystone, way), answer)
     return await _hand_over(keystone, way, assertion, origin)
 

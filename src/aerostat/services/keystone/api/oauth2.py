@@ -50,11 +50,13 @@ async def _token(keystone: Keystone, req: Request[Any], form: Mapping[str, str])
     allowed = keystone.config.oauth2_authn_methods
     if req.certificate:
         client_id = form.get("client_id", "")
-        if client_id and "tls_client_auth" in allowed:
+        if client_id and "\0" not in client_id and "tls_client_auth" in allowed:
             thumbprint = certificate_thumbprint(req.certificate)
             return await oauth2_mtls.issue(keystone, client_id, req.certificate, thumbprint)
         raise Unauthorized("Client authentication failed.")
     client_id, secret = _client(req.headers, form)
+    if "\0" in client_id:
+        raise Unauthorized("Client authentication failed.")
     if not (client_id and secret and "client_secret_basic" in allowed):
         raise Unauthorized("Client authentication failed.")
     proof = ApplicationCredentialProof(client_id, "", UserRef(), secret)

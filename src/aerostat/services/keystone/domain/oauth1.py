@@ -40,6 +40,8 @@ def _parsed(request: SignedRequest, *needed: str) -> _Signed:
         oauth = oauth1.parameters(request.headers.get("authorization", ""))
     except ValueError as why:
         raise Unauthorized("Error retrieving OAuth headers", detail=str(why)) from why
+    if any("\0" in value for value in oauth.values()):
+        raise Unauthorized("Error retrieving OAuth headers", detail="a NUL")
     for name in needed:
         if not oauth.get(name):
             raise BadRequest(f"Expecting to find {name} in request.", field=name)

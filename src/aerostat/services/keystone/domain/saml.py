@@ -32,7 +32,6 @@ class Answer(Struct, frozen=True):
     """What a browser brings from its provider, and its cookie."""
 
     response: str
-    relay_state: str
     cookie: str
 
 
@@ -147,7 +146,7 @@ async def _believed(
     now = keystone.clock.now()
     expected = Expected(provider.entity_id, provider.certificates, *whom, now, unasked)
     try:
-        return response.believe_element(document, expected)
+        return response.believe(document, expected)
     except Refused as why:
         raise refusal(str(why)) from why
 

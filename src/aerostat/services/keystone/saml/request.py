@@ -80,7 +80,7 @@ def envelope(question: Question) -> bytes:
 
 
 def response_in(raw: bytes) -> Element:
-    """Return the response in the envelope that a client brings. Raises: Refused."""
+    """Return the response that a client brings in an envelope, or alone. Raises: Refused."""
     root = xml.parse(raw)
     if root.tag == xml.name("samlp:Response"):
         return root

@@ -64,13 +64,7 @@ class Answer(Struct, frozen=True):
     said: Assertion
 
 
-def believe(raw: bytes, expected: Expected) -> Answer:
-    """Return what a response says. Raises: Refused."""
-    response = xml.parse(raw)
-    return believe_element(response, expected)
-
-
-def believe_element(response: Element, expected: Expected) -> Answer:
+def believe(response: Element, expected: Expected) -> Answer:
     """Return what a response says. Raises: Refused."""
     if response.tag != xml.name("samlp:Response"):
         raise Refused("not a response")
