@@ -115,11 +115,16 @@ async def build(world: World, admin_password: str, roles: Roles = frozenset(CONT
         services["nova"] = _nova(world, roles)
     apis = {APIS[role] for role in roles if role in APIS}
     apps = {
-        m.name: Api(m.api, services[m.name], Policy(m.rules), provider.authenticate)
+        m.name: Api(m.api, services[m.name], policy_of(world.settings, m), provider.authenticate)
         for m in MANIFESTS
         if m.name in apis
     }
     return Plane(apps, services, provider.authenticate)
+
+
+def policy_of(settings: Settings, manifest: Manifest) -> Policy:
+    """Return a service's rules, with what the operator has written. Raises: BadRequest."""
+    return Policy(manifest.rules, settings.policy_file(manifest.name))
 
 
 def uses_registry(settings: Settings) -> bool:
@@ -136,7 +141,7 @@ async def build_without_database(settings: Settings, bus: Bus, clock: Clock) -> 
         return await provider.authenticate(token=token, late=late)
 
     manifest = glance_service.manifest
-    api = Api(manifest.api, glance, Policy(manifest.rules), authenticate)
+    api = Api(manifest.api, glance, policy_of(settings, manifest), authenticate)
     return Plane({manifest.name: api}, {manifest.name: glance}, authenticate)
 
 

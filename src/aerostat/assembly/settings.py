@@ -90,6 +90,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Source: keystone [fernet_tokens] key_repository.
     """
 
+    policy_dir: str = ""
+    """Where an operator's rules are: nova.yaml, neutron.yaml, ...; `policy` in the state directory
+    if empty. Read at start.
+
+    Source: [oslo_policy] policy_file.
+    """
+
     gateway_port: int = 8000
     """The one port that serves every API under /identity, /compute, ..."""
 
@@ -174,6 +181,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def keystone_dir(self) -> Path:
         """Where keystone's keys are."""
         return Path(self.keys_dir) if self.keys_dir else self.control_dir / "keystone"
+
+    def policy_file(self, service: str) -> Path:
+        """Return where an operator may have written rules of a service."""
+        folder = Path(self.policy_dir) if self.policy_dir else self.state_dir / "policy"
+        return folder / f"{service}.yaml"
 
     @property
     def bus_urls(self) -> list[str]:

@@ -11,12 +11,13 @@ from msgspec import Struct
 
 from aerostat.assembly import identity_providers
 from aerostat.assembly.buses import connect, make_bus
-from aerostat.assembly.services import MANIFESTS
+from aerostat.assembly.services import MANIFESTS, policy_of
 from aerostat.assembly.settings import Settings
 from aerostat.cli.command import Command
 from aerostat.kit.db import migrate
 from aerostat.kit.db.open import open_database
-from aerostat.kit.errors import Fault
+from aerostat.kit.errors import BadRequest, Fault
+from aerostat.kit.manifest import Manifest
 from aerostat.services.keystone.federation_config import OpenIdClient, SamlPeer
 
 PATIENCE_S = 12.0
@@ -53,7 +54,19 @@ async def check(settings: Settings) -> list[Finding]:
         found.append(await _tried("database_url", settings, _database))
     if settings.bus_urls:
         found.append(await _tried("bus_url", settings, _bus))
+    found += [_rules(settings, m) for m in MANIFESTS if settings.policy_file(m.name).exists()]
     return [*found, *await _providers(settings)]
+
+
+def _rules(settings: Settings, manifest: Manifest) -> Finding:
+    file = str(settings.policy_file(manifest.name))
+    try:
+        unknown = policy_of(settings, manifest).unknown()
+    except BadRequest as why:
+        return Finding(file, "", why.message)
+    if unknown:
+        return Finding(file, "", f"{manifest.name} has no such rules: {', '.join(unknown)}")
+    return Finding(file, "good")
 
 
 async def _providers(settings: Settings) -> list[Finding]:

@@ -13,7 +13,7 @@ from oslo_policy import _checks
 from oslo_policy import policy as oslo
 
 from aerostat.kit.context import Context
-from aerostat.kit.errors import Forbidden
+from aerostat.kit.errors import BadRequest, Forbidden
 
 ADMIN = "role:admin"
 READER = "role:reader"
@@ -51,9 +51,13 @@ IMPLIED: dict[str, tuple[str, ...]] = {
 
 
 class Policy:
-    """The rules of one service, defaults overridden by the operator's file if there is one."""
+    """The rules of one service, defaults overridden by the operator's file if there is one.
+
+    Raises: BadRequest (the file cannot be read, or its rules make no sense).
+    """
 
     def __init__(self, rules: Sequence[Rule], file: Path | None = None) -> None:
+        file = file if file is not None and file.exists() else None
         conf = cfg.ConfigOpts()
         conf(args=[], default_config_files=[], default_config_dirs=[])
         self.rules = {r.name: r for r in (CONTEXT_IS_ADMIN, *rules)}
@@ -62,7 +66,18 @@ class Policy:
         )
         for rule in self.rules.values():
             self._enforcer.register_default(oslo.RuleDefault(rule.name, rule.check))
-        self._enforcer.load_rules(force_reload=True)
+        try:
+            self._enforcer.load_rules(force_reload=True)
+            if file is not None:
+                self._enforcer.check_rules(raise_on_violation=True)
+        except (ValueError, OSError, cfg.Error, oslo.InvalidDefinitionError) as why:
+            raise BadRequest(f"The rules in {file} cannot be used: {why}", field="policy") from why
+
+    def unknown(self) -> list[str]:
+        """Return the rules of the operator's file that nothing here asks for or refers to."""
+        text = " ".join(str(check) for check in self._enforcer.rules.values())
+        given = sorted(set(self._enforcer.file_rules) - set(self.rules))
+        return [name for name in given if f"rule:{name}" not in text]
 
     def allows(self, ctx: Context, rule: Rule, target: Mapping[str, Any] | None = None) -> bool:
         """Tell whether `ctx` may do what `rule` guards to `target` (default: its own project)."""
