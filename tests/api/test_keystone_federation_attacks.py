@@ -27,6 +27,8 @@ from aerostat.assembly.engines import free_port
 from aerostat.contracts.events import Event
 from aerostat.kit.clock import iso
 from aerostat.kit.http.serve import HttpServer
+from aerostat.services.keystone.db import stores
+from aerostat.services.keystone.domain import pending_logins
 from aerostat.services.keystone.federation_config import OpenIdClient, SamlPeer
 from aerostat.services.keystone.model import openid
 
@@ -559,6 +561,17 @@ async def test_logins_wait_for_ten_minutes(tmp_path: Path) -> None:
         cloud.clock.time += 601
         answer = urlencode({"code": "c", "state": state})
         assert (await cloud.http.get(f"{WEBSSO}?{answer}")).status_code == 401
+
+
+async def test_beginning_fills_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_logins, "PENDING_MAX", 3)
+    async with openid_cloud(tmp_path) as (cloud, _):
+        states = []
+        for _ in range(6):
+            begun = await cloud.http.get(f"{WEBSSO}?origin={DASHBOARD}")
+            states += parse_qs(urlsplit(begun.headers["location"]).query)["state"]
+        kept = await cloud.keystone.db.read(stores.federation_requests.all)
+        assert {row.id for row in kept} == {pending_logins.hashed(state) for state in states[3:]}
 
 
 async def test_any_copy_takes_the_answer(tmp_path: Path) -> None:

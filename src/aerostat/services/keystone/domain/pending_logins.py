@@ -7,6 +7,8 @@ import base64
 import hashlib
 import secrets
 
+from sqlalchemy import select
+
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict
 from aerostat.services.keystone.db import stores, tables
@@ -16,6 +18,9 @@ from aerostat.services.keystone.runtime import Keystone
 
 WAIT_S = 600
 """Seconds in which somebody must log in at the provider."""
+
+PENDING_MAX = 20_000
+"""Logins that wait at the most; anybody may begin one, so the oldest go when there are more."""
 
 C, S = tables.federation_requests.c, tables.federation_seen.c
 
@@ -39,6 +44,10 @@ async def put(keystone: Keystone, login: tuple[str, str, str], data: dict[str, s
         stores.federation_requests.delete(tx, C.expires_at <= now)
         row = PendingLogin(hashed(login_id), idp_id, protocol_id, data, now + WAIT_S)
         stores.federation_requests.insert(tx, row)
+        newest = select(C.expires_at).order_by(C.expires_at.desc())
+        too_old = tx.scalar(newest.offset(PENDING_MAX).limit(1))
+        if too_old is not None:
+            stores.federation_requests.delete(tx, C.expires_at <= too_old)
 
     await keystone.db.write(write)
 
