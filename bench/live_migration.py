@@ -44,12 +44,13 @@ def downtime_of(database: Path, server_id: str) -> float:
 
 
 def by_virsh(guest: Guest, source: str, host: str) -> tuple[float, float]:
-    """Return downtime and whole time in ms of the same move by virsh alone."""
+    """Return downtime and whole time in ms of the same move by virsh alone, over TLS as ours is."""
+    pki = guest.lab.settings.node_dir / "pki" / "libvirt"
     address = guest.lab.lab.host(guest.lab.number(host)).address
     began = time.monotonic()
     guest.lab.inside(
         *(source, "virsh", "migrate", "--live", "--p2p", "--persistent", "--unsafe"),
-        *(guest.id, f"qemu+tcp://{address}/system", f"tcp://{address}"),
+        *("--tls", guest.id, f"qemu+tls://{address}/system?pkipath={pki}", f"tcp://{address}"),
     )
     took = (time.monotonic() - began) * 1000
     told = guest.lab.inside(source, "virsh", "domjobinfo", guest.id, "--completed")
