@@ -4,9 +4,10 @@ Source: glance_store's rbd driver (names of the snapshot and of the location's p
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -21,6 +22,20 @@ T = TypeVar("T")
 PIECE_BYTES = 1 << 20
 SNAPSHOT = "snap"
 THREADS = 8
+
+_OPENING = threading.Lock()
+"""Held while an image is opened or closed: librbd 16.2 ends the process if two threads do."""
+
+
+@contextmanager
+def _image(ioctx: Any, name: str, **how: Any) -> Iterator[Any]:
+    with _OPENING:
+        opened = rbd.Image(ioctx, name, **how)
+    try:
+        yield opened
+    finally:
+        with _OPENING:
+            opened.close()
 
 
 class RbdDriver:
@@ -67,7 +82,7 @@ class RbdDriver:
     def _add(self, ioctx: Any, name: str, source: Path) -> None:
         order = (self._config.rbd_store_chunk_size << 20).bit_length() - 1
         rbd.RBD().create(ioctx, name, source.stat().st_size, order, old_format=False)
-        with rbd.Image(ioctx, name) as image, source.open("rb") as file:
+        with _image(ioctx, name) as image, source.open("rb") as file:
             at = 0
             while piece := file.read(PIECE_BYTES):
                 if piece.count(0) != len(piece):  # What was never written is zeros too.
@@ -115,7 +130,7 @@ class RbdDriver:
 
     def _remove(self, ioctx: Any, name: str) -> None:
         try:
-            with rbd.Image(ioctx, name) as image:
+            with _image(ioctx, name) as image:
                 for snapshot in image.list_snaps():
                     if image.is_protected_snap(snapshot["name"]):
                         image.unprotect_snap(snapshot["name"])
@@ -156,25 +171,23 @@ class _Opened:
     """The snapshot of an image, open to be read."""
 
     def __init__(self, ioctx: Any, name: str) -> None:
-        self._ioctx = ioctx
-        try:
-            self.image = rbd.Image(ioctx, name, snapshot=SNAPSHOT, read_only=True)
-        except BaseException:
-            ioctx.close()
-            raise
+        with ExitStack() as opening:
+            opening.enter_context(ioctx)
+            how = {"snapshot": SNAPSHOT, "read_only": True}
+            self.image = opening.enter_context(_image(ioctx, name, **how))
+            self._open = opening.pop_all()
 
     def close(self) -> None:
-        self.image.close()
-        self._ioctx.close()
+        self._open.close()
 
 
 def _has_clones(ioctx: Any, name: str) -> bool:
-    with rbd.Image(ioctx, name, snapshot=SNAPSHOT, read_only=True) as image:
+    with _image(ioctx, name, snapshot=SNAPSHOT, read_only=True) as image:
         return any(True for _ in image.list_children())
 
 
 def _size(ioctx: Any, name: str) -> int:
-    with rbd.Image(ioctx, name, snapshot=SNAPSHOT, read_only=True) as image:
+    with _image(ioctx, name, snapshot=SNAPSHOT, read_only=True) as image:
         return int(image.size())
 
 
