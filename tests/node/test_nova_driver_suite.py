@@ -158,7 +158,7 @@ async def test_disks_set_aside_and_taken_over(bench: Bench) -> None:
     await bench.booted(guest)
     await driver.set_aside(guest, 0)
     await driver.set_aside(guest, 0)
-    assert await bench.state_of(guest) is None
+    assert await bench.state_of(guest) is PowerState.NOSTATE
     large = msgspec.structs.replace(small, root_gb=2, ephemeral_gb=1)
     for _ in range(2):
         offer = await driver.offer(guest, True)
