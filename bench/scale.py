@@ -255,9 +255,11 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
 
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 7))
     for axis, (name, title) in zip(axes.flat, PLOTTED.items(), strict=True):
-        over = "providers" if name.startswith("candidates") else "hosts"
+        asked = name.startswith("candidates")
+        over = "providers" if asked else "hosts"
+        shown = [r for r in rows if asked or r["servers"] == r["hosts"]]
         for kind in dict.fromkeys(row["engine"] for row in rows):
-            points = sorted({(r[over], r[name]) for r in rows if r["engine"] == kind})
+            points = sorted({(r[over], r[name]) for r in shown if r["engine"] == kind})
             axis.plot(*zip(*points, strict=True), marker="o", label=kind)
         axis.set(xscale="log", yscale="log", xlabel=over, title=title)
         axis.grid(visible=True, which="both", alpha=0.3)
