@@ -106,16 +106,7 @@ class Ceph(Server):
         keyring = self.folder / "data" / "osd" / "keyring"
         if not keyring.exists():
             self._make_osd(keyring)
-        with (self.folder / "log").open("ab") as log:
-            self._osd = subprocess.Popen(
-                self._as_user([*self._daemon("osd"), "-f", "--keyring", str(keyring)]),
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=self.environment(),
-                cwd=self.folder,
-                start_new_session=True,
-            )
+        self._osd = self.spawn([*self._daemon("osd"), "-f", "--keyring", str(keyring)])
 
     def _make_osd(self, keyring: Path) -> None:
         secret = self.run("/usr/bin/ceph-authtool", "--gen-print-key").strip()

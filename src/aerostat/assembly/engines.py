@@ -84,9 +84,13 @@ class Server:
 
     def launch(self) -> None:
         """Start the process."""
+        self.process = self.spawn(self.command())
+
+    def spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start a process as the server's user, with its environment and log."""
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                self._as_user(self.command()),
+            return subprocess.Popen(
+                self._as_user(command),
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -91,18 +91,8 @@ class Swift(Server):
         """Start the proxy and the servers behind it."""
         super().launch()
         for kind in KINDS:
-            with (self.folder / "log").open("ab") as log:
-                self._others.append(
-                    subprocess.Popen(
-                        self._as_user([f"/usr/bin/swift-{kind}-server", str(self._file(kind))]),
-                        stdout=log,
-                        stderr=log,
-                        stdin=subprocess.DEVNULL,
-                        env=self.environment(),
-                        cwd=self.folder,
-                        start_new_session=True,
-                    )
-                )
+            command = [f"/usr/bin/swift-{kind}-server", str(self._file(kind))]
+            self._others.append(self.spawn(command))
 
     def answers(self) -> bool:
         return all(_healthy(port) for port in (self.port, *self._ports.values()))

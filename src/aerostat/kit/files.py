@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+ZERO_COPY = "http.response.zerocopysend"
+"""The ASGI extension by which a server takes a file instead of its bytes."""
+
 
 class FileSpan:
     """`length` bytes of the file `path` from `start`; iterated, it yields `pieces`."""

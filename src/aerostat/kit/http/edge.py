@@ -17,7 +17,7 @@ import msgspec
 
 from aerostat.kit.context import Context
 from aerostat.kit.errors import BadRequest, Fault, NotFound, TooLarge, Unauthorized
-from aerostat.kit.files import FileSpan
+from aerostat.kit.files import ZERO_COPY, FileSpan
 from aerostat.kit.http import schema
 from aerostat.kit.http.access import permitted
 from aerostat.kit.http.errors import Envelope, MethodNotAllowed, UnsupportedMediaType, status_of
@@ -393,9 +393,6 @@ def _version_headers(versions: Versions, version: Version) -> list[tuple[bytes, 
         headers.append((versions.legacy_header.encode(), str(shown).encode()))
         headers.append((b"vary", versions.legacy_header.encode()))
     return headers
-
-
-ZERO_COPY = "http.response.zerocopysend"
 
 
 async def _send_stream(

@@ -12,7 +12,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.utils import is_ssl
 
-EXTENSION = "http.response.zerocopysend"
+from aerostat.kit.files import ZERO_COPY
+
 SPAN_BYTES = 1 << 20
 """What one call of sendfile is asked for; the socket takes what it has room for."""
 
@@ -34,13 +35,13 @@ class ZeroCopy:
             return
 
         async def sending(message: Any) -> None:
-            if message["type"] != EXTENSION:
+            if message["type"] != ZERO_COPY:
                 await send(message)
                 return
             await self._copy(cycle, message["file"].fileno(), message["offset"], message["count"])
             await send({"type": "http.response.body", "body": b""})
 
-        scope["extensions"] = {EXTENSION: {}}
+        scope["extensions"] = {ZERO_COPY: {}}
         await self._app(scope, receive, sending)
 
     def close(self) -> None:

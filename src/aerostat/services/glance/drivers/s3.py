@@ -11,7 +11,7 @@ from aerostat.kit.clock import Clock
 from aerostat.kit.errors import BadRequest, NotFound, TooLarge, Unavailable
 from aerostat.services.glance.config import S3Store
 from aerostat.services.glance.drivers.aws import EMPTY, Signer, digest
-from aerostat.services.glance.drivers.web_client import Answer, Client, once, span
+from aerostat.services.glance.drivers.web_client import Answer, Client, fault_of, once, span
 
 
 class S3Driver:
@@ -133,12 +133,7 @@ class S3Driver:
 
 
 def _fault(answer: Answer) -> NotFound | TooLarge | Unavailable:
-    detail = f"{answer.status} {answer.body[:500]!r}"
-    if answer.status == 404:
-        return NotFound("Image data is not there.", detail=detail)
-    if answer.status in (413, 507):
-        return TooLarge("There is not enough room on the image store.", detail=detail)
-    return Unavailable("The S3 store failed.", detail=detail)
+    return fault_of(answer, "The S3 store failed.")
 
 
 def _text(body: bytes, name: str) -> str:

@@ -18,7 +18,7 @@ from aerostat.kit.clock import Clock
 from aerostat.kit.errors import BadRequest, NotFound, TooLarge, Unavailable
 from aerostat.services.glance.config import SwiftStore
 from aerostat.services.glance.drivers.swift_session import Opened, Session
-from aerostat.services.glance.drivers.web_client import Answer, Client, once, span
+from aerostat.services.glance.drivers.web_client import Answer, Client, fault_of, once, span
 from aerostat.services.glance.drivers.web_client import Opened as Reply
 
 MIB = 1 << 20
@@ -184,9 +184,4 @@ class SwiftDriver:
 
 
 def _fault(answer: Answer) -> NotFound | TooLarge | Unavailable:
-    detail = f"{answer.status} {answer.body[:500]!r}"
-    if answer.status == 404:
-        return NotFound("Image data is not there.", detail=detail)
-    if answer.status in (413, 507):
-        return TooLarge("There is not enough room on the image store.", detail=detail)
-    return Unavailable("The object store failed.", detail=detail)
+    return fault_of(answer, "The object store failed.")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from aerostat.kit.errors import Unavailable
+from aerostat.kit.errors import NotFound, TooLarge, Unavailable
 
 PIECE_BYTES = 1 << 18
 
@@ -20,6 +20,16 @@ class Answer(Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+def fault_of(answer: Answer, otherwise: str) -> NotFound | TooLarge | Unavailable:
+    """Return what an answer that is an error means of image data; `otherwise`: nothing special."""
+    detail = f"{answer.status} {answer.body[:500]!r}"
+    if answer.status == 404:
+        return NotFound("Image data is not there.", detail=detail)
+    if answer.status in (413, 507):
+        return TooLarge("There is not enough room on the image store.", detail=detail)
+    return Unavailable(otherwise, detail=detail)
 
 
 class Opened:
