@@ -112,6 +112,21 @@ def by_token(token: str) -> Any:
     return {"methods": ["token"], "token": {"id": token}}
 
 
+async def trust(cloud: Cloud, protocol: str, rules: Any, remote_id: str, **spoken: str) -> None:
+    """Let in by `rules` whom the provider `corp` vouches for; `spoken` is of the protocol."""
+    provider = {"enabled": True, "remote_ids": [remote_id]}
+    for url, body in (
+        ("mappings/rules", {"mapping": {"rules": rules}}),
+        ("identity_providers/corp", {"identity_provider": provider}),
+        (
+            f"identity_providers/corp/protocols/{protocol}",
+            {"protocol": {"mapping_id": "rules", **spoken}},
+        ),
+    ):
+        reply = await cloud.call("PUT", f"/OS-FEDERATION/{url}", json=body)
+        assert reply.status_code == 201, reply.text
+
+
 def at(port: int) -> dict[str, str]:
     """Return the option of a cloud that is served at a port of loopback."""
     return {"public_endpoint": f"http://127.0.0.1:{port}"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keystone_cloud import Cloud, at, cloud_at, served
+from keystone_cloud import Cloud, at, cloud_at, served, trust
 from keystoneauth1.extras._saml2 import V3Saml2Password
 from keystoneauth1.identity.v3 import Keystone2Keystone, Password
 from keystoneauth1.identity.v3.websso import WebSSO
@@ -63,19 +63,8 @@ async def trusting(
         federation={"corp": {"saml2": peer}},
         **{"trusted_dashboard": (DASHBOARD,), **(more or {})},
     ) as cloud:
-        await trust(cloud, ENTITY, RULES)
+        await trust(cloud, "saml2", RULES, ENTITY)
         yield cloud
-
-
-async def trust(cloud: Cloud, remote_id: str, rules: Any) -> None:
-    provider = {"enabled": True, "remote_ids": [remote_id]}
-    for url, body in (
-        ("mappings/rules", {"mapping": {"rules": rules}}),
-        ("identity_providers/corp", {"identity_provider": provider}),
-        ("identity_providers/corp/protocols/saml2", {"protocol": {"mapping_id": "rules"}}),
-    ):
-        reply = await cloud.call("PUT", f"/OS-FEDERATION/{url}", json=body)
-        assert reply.status_code == 201, reply.text
 
 
 @pytest.mark.parametrize("sign", ["assertion", "response", "response and assertion"])
@@ -227,7 +216,7 @@ async def test_from_cloud_to_cloud(tmp_path: Path) -> None:
         shown = await one.http.get("/v3/OS-FEDERATION/saml2/metadata")
         assert shown.headers["content-type"] == "text/xml"
         (tmp_path / "metadata.xml").write_bytes(shown.content)
-        await trust(two, saml.idp_entity_id, K2K_RULES)
+        await trust(two, "saml2", K2K_RULES, saml.idp_entity_id)
         group, far = await two.make("group", name="crew"), await two.make("project")
         await two.grant(f"/projects/{far['id']}/groups/{group['id']}", "reader")
         user, project, token = await one.member()

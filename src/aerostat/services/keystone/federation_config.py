@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+Cipher = Literal["aes128-gcm", "aes192-gcm", "aes256-gcm", "aes128-cbc", "aes192-cbc", "aes256-cbc"]
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
@@ -63,10 +64,34 @@ class SamlPeer(_Table, frozen=True, tag="saml2"):
     """What this cloud calls itself; the URL of its metadata if empty."""
 
     key_file: str = ""
-    """A PEM file: the RSA key that signs requests; they are not signed without."""
+    """A PEM file: the RSA key that signs requests, and that reads what is encrypted for us.
+
+    Without it requests are not signed, and encrypted assertions are refused.
+    """
 
     certificate_file: str = ""
     """A PEM file: the certificate of `key_file`, which our metadata shows."""
+
+    old_key_files: tuple[str, ...] = ()
+    """PEM files: keys that still read, until the provider knows the certificate of the new one."""
+
+    ciphers: tuple[Cipher, ...] = (
+        *("aes256-gcm", "aes192-gcm", "aes128-gcm"),
+        *("aes256-cbc", "aes192-cbc", "aes128-cbc"),
+    )
+    """What assertions may be encrypted with; our metadata asks for it in this order.
+
+    ADFS and Azure AD know CBC only; where the provider knows GCM, leave the others out.
+    """
+
+    force_authn: bool = False
+    """People have to prove who they are each time, whatever the provider remembers of them."""
+
+    name_id_format: str = ""
+    """Which kind of name a subject shall have, a URN; the provider chooses if empty."""
+
+    authn_contexts: tuple[str, ...] = ()
+    """How people have to log in (classes, URNs), one of these; however they like if empty."""
 
     unsolicited: bool = False
     """Whether assertions count that nobody here asked for. Needed from keystone to keystone."""

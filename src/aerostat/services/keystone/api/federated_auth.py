@@ -178,14 +178,16 @@ async def _begin(keystone: Keystone, req: Request[Any], way: Way) -> Reply:
     ends = ends_of(keystone, way)
     if isinstance(config, OpenIdClient):
         browser = openid.Browser(origin, ends.websso, cookie)
-        url = await openid.begin(keystone, way, config, browser)
+        departure = saml.Departure(await openid.begin(keystone, way, config, browser))
     else:
-        url = await saml.begin(keystone, way, config, ends, (origin, cookie))
+        departure = await saml.begin(keystone, way, config, ends, (origin, cookie))
     path = urlsplit(f"{_base(keystone)}/auth/OS-FEDERATION").path
     # A provider's form comes across sites; browsers send it a cookie only if that is Secure.
     safe = "SameSite=None; Secure" if ends.websso.startswith("https:") else "SameSite=Lax"
     bound = f"{COOKIE}={cookie}; Path={path}; HttpOnly; {safe}"
-    headers = {"Location": url, "Set-Cookie": bound, **sso_pages.NO_STORE}
+    if departure.fields:
+        return sso_pages.send(departure.url, departure.fields, {"Set-Cookie": bound})
+    headers = {"Location": departure.url, "Set-Cookie": bound, **sso_pages.NO_STORE}
     return Reply(status=302, headers=headers)
 
 

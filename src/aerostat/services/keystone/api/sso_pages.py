@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -25,8 +25,8 @@ PAGE = Template(
 <head><meta charset="utf-8"><title>Single sign-on</title></head>
 <body>
 <form id="sso" name="sso" action="$host" method="post">
-<p>You are logged in. One moment, please ...</p>
-<input type="hidden" name="token" id="token" value="$token">
+<p>$words One moment, please ...</p>
+$fields
 <noscript><input type="submit" value="Continue"></noscript>
 </form>
 <script>"""
@@ -36,6 +36,13 @@ PAGE = Template(
 </html>
 """
 )
+
+FORM_HEADERS = {**NO_STORE, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+OWN_FORM_HEADERS = {
+    **FORM_HEADERS,
+    "Content-Security-Policy": f"default-src 'none'; script-src 'sha256-{_SUBMIT_HASH}'; "
+    "frame-ancestors 'none'",
+}
 
 
 @dataclass(slots=True)
@@ -55,14 +62,28 @@ def signed_in(found: Resolved, **reply: Any) -> SignedIn:
 
 def hand_over(keystone: Keystone, origin: str, found: Resolved) -> SignedIn:
     """Return the page that posts a token to the dashboard where the login began."""
-    file = keystone.config.sso_callback_template
-    page = Template(Path(file).read_text()) if file else PAGE
-    raw = page.safe_substitute(host=escape(origin), token=escape(found.text)).encode()
-    headers = {**NO_STORE, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
-    if not file:
-        policy = f"default-src 'none'; script-src 'sha256-{_SUBMIT_HASH}'; frame-ancestors 'none'"
-        headers["Content-Security-Policy"] = policy
+    if file := keystone.config.sso_callback_template:
+        page = Template(Path(file).read_text())
+        raw = page.safe_substitute(host=escape(origin), token=escape(found.text)).encode()
+        headers = FORM_HEADERS
+    else:
+        raw = _form(origin, {"token": found.text}, "You are logged in.")
+        headers = OWN_FORM_HEADERS
     return signed_in(found, raw=raw, status=200, headers=headers, content_type=HTML)
+
+
+def send(url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
+    """Return the page that posts a form to a provider."""
+    raw = _form(url, fields, "You are asked to log in.")
+    return Reply(raw=raw, status=200, headers={**OWN_FORM_HEADERS, **headers}, content_type=HTML)
+
+
+def _form(url: str, fields: Mapping[str, str], words: str) -> bytes:
+    inputs = "\n".join(
+        f'<input type="hidden" name="{escape(name)}" id="{escape(name)}" value="{escape(value)}">'
+        for name, value in fields.items()
+    )
+    return PAGE.substitute(host=escape(url), fields=inputs, words=words).encode()
 
 
 def choose(choices: Sequence[tuple[str, str]]) -> Reply:

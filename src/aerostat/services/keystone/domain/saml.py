@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,8 +15,9 @@ from aerostat.services.keystone.federation_config import SamlPeer
 from aerostat.services.keystone.model.federation import Assertion
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.saml import request, response, xml
+from aerostat.services.keystone.saml.encryption import Decrypter
 from aerostat.services.keystone.saml.peer import Peer, peer
-from aerostat.services.keystone.saml.request import Question
+from aerostat.services.keystone.saml.request import KeyPair, Question
 from aerostat.services.keystone.saml.response import Expected
 from aerostat.services.keystone.saml.xml import Element, Refused
 
@@ -26,6 +28,13 @@ class Ends(Struct, frozen=True):
     auth: str
     websso: str
     metadata: str
+
+
+class Departure(Struct, frozen=True):
+    """Where a browser goes to log in; with fields if it has to bring a form."""
+
+    url: str
+    fields: Mapping[str, str] = {}
 
 
 class Answer(Struct, frozen=True):
@@ -46,7 +55,23 @@ def _pem(file: str) -> bytes:
     try:
         return Path(file).read_bytes() if file else b""
     except OSError as why:
-        raise Unavailable("The keys for SAML cannot be read.", detail=str(why)) from why
+        raise _keyless(why) from why
+
+
+def _keyless(why: Exception) -> Unavailable:
+    return Unavailable("The keys for SAML cannot be read.", detail=str(why))
+
+
+def _pair(config: SamlPeer) -> KeyPair:
+    return KeyPair(_pem(config.key_file), _pem(config.certificate_file))
+
+
+def _decrypter(config: SamlPeer) -> Decrypter:
+    files = [file for file in (config.key_file, *config.old_key_files) if file]
+    try:
+        return Decrypter([request.private_key(_pem(file)) for file in files], config.ciphers)
+    except ValueError as why:
+        raise _keyless(why) from why
 
 
 def _own_id(config: SamlPeer, ends: Ends) -> str:
@@ -56,24 +81,35 @@ def _own_id(config: SamlPeer, ends: Ends) -> str:
 def metadata(config: SamlPeer, ends: Ends) -> bytes:
     """Return how this cloud describes itself to the provider."""
     certificate = _pem(config.certificate_file)
-    return request.metadata(_own_id(config, ends), (ends.websso, ends.auth), certificate)
+    urls = (ends.websso, ends.auth)
+    return request.metadata(_own_id(config, ends), urls, certificate, config.ciphers)
 
 
 async def begin(
     keystone: Keystone, way: Way, config: SamlPeer, ends: Ends, browser: tuple[str, str]
-) -> str:
-    """Return the URL at the provider that a browser goes to.
+) -> Departure:
+    """Return where at the provider a browser goes: by redirect if the provider takes that.
 
     `browser` is the dashboard where it began and its cookie. Raises: Unavailable.
     """
-    provider = _peer(config)
-    if not provider.redirect_url:
-        raise Unavailable("The identity provider cannot be used.", detail="no redirect binding")
+    provider, pair = _asked(config)
     question = _question(keystone, config, ends, browser=True)
     origin, cookie = browser
-    data = {"origin": origin, "cookie": pending_logins.hashed(cookie)}
+    data = {"origin": origin, "cookie": pending_logins.hashed(cookie), "at": str(question.at)}
     await pending_logins.put(keystone, (question.id, way.provider.id, way.protocol_id), data)
-    return request.redirect_url(question, provider.redirect_url, _pem(config.key_file))
+    if url := provider.redirect_url:
+        return Departure(request.redirect_url(question, url, pair))
+    if url := provider.post_url:
+        return Departure(url, request.form(question, url, pair))
+    raise Unavailable("The identity provider cannot be used.", detail="no binding for browsers")
+
+
+def _asked(config: SamlPeer) -> tuple[Peer, KeyPair]:
+    """Return whom to ask, and the keys for it. Raises: Unavailable (it wants signatures)."""
+    provider, pair = _peer(config), _pair(config)
+    if provider.wants_signed and not pair.key:
+        raise _keyless(ValueError("the provider wants signed requests, and there is no key_file"))
+    return provider, pair
 
 
 def _question(keystone: Keystone, config: SamlPeer, ends: Ends, *, browser: bool) -> Question:
@@ -83,6 +119,9 @@ def _question(keystone: Keystone, config: SamlPeer, ends: Ends, *, browser: bool
         answer_url=ends.websso if browser else ends.auth,
         binding=xml.HTTP_POST if browser else xml.BY_PAOS,
         at=keystone.clock.now(),
+        force=config.force_authn,
+        name_id_format=config.name_id_format,
+        contexts=config.authn_contexts,
     )
 
 
@@ -102,15 +141,18 @@ async def finish(
     waiting = await pending_logins.take(keystone, login, answer.cookie)
     if "origin" not in waiting:
         raise refusal("the login did not begin in a browser")
+    _check_fresh(config, found, float(waiting["at"]))
     await _once(keystone, found)
     return found.said, waiting["origin"]
 
 
 async def begin_ecp(keystone: Keystone, way: Way, config: SamlPeer, ends: Ends) -> bytes:
     """Return the envelope that a client takes to the provider."""
+    _, pair = _asked(config)
     question = _question(keystone, config, ends, browser=False)
-    await pending_logins.put(keystone, (question.id, way.provider.id, way.protocol_id), {})
-    return request.envelope(question)
+    data = {"at": str(question.at)}
+    await pending_logins.put(keystone, (question.id, way.provider.id, way.protocol_id), data)
+    return request.envelope(question, pair)
 
 
 async def finish_ecp(
@@ -126,10 +168,14 @@ async def finish_ecp(
         raise refusal(str(why)) from why
     whom = (_own_id(config, ends), ends.auth)
     found = await _believed(keystone, config, document, whom, unasked=config.unsolicited)
+    began_at = keystone.clock.now()
     if found.in_response_to:
         login = (found.in_response_to, way.provider.id, way.protocol_id)
-        if "origin" in await pending_logins.take(keystone, login):
+        waiting = await pending_logins.take(keystone, login)
+        if "origin" in waiting:
             raise refusal("the login began in a browser")
+        began_at = float(waiting["at"])
+    _check_fresh(config, found, began_at)
     await _once(keystone, found)
     return found.said
 
@@ -143,12 +189,25 @@ async def _believed(
     unasked: bool = False,
 ) -> response.Answer:
     provider = _peer(config)
-    now = keystone.clock.now()
-    expected = Expected(provider.entity_id, provider.certificates, *whom, now, unasked)
+    expected = Expected(
+        provider.entity_id,
+        provider.certificates,
+        *whom,
+        now=keystone.clock.now(),
+        decrypter=_decrypter(config),
+        contexts=config.authn_contexts,
+        unasked=unasked,
+    )
     try:
         return response.believe(document, expected)
     except Refused as why:
         raise refusal(str(why)) from why
+
+
+def _check_fresh(config: SamlPeer, found: response.Answer, began_at: float) -> None:
+    """Raises: Unauthorized (an old login, where a new one was asked for; a browser may lie)."""
+    if config.force_authn and found.logged_in_at + response.SKEW_S < began_at:
+        raise refusal("the provider did not ask again who it is")
 
 
 async def _once(keystone: Keystone, found: response.Answer) -> None:

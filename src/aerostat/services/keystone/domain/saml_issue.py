@@ -14,23 +14,24 @@ from aerostat.services.keystone.model.federation import ServiceProvider
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.saml import issue
 from aerostat.services.keystone.saml.issue import Statement
+from aerostat.services.keystone.saml.request import KeyPair
 from aerostat.services.keystone.saml.xml import Element, write
 
 
-def _files(keystone: Keystone) -> tuple[bytes, bytes]:
+def _files(keystone: Keystone) -> KeyPair:
     """Return key and certificate. Raises: NotFound (not configured), Unavailable."""
     config = keystone.config.saml
     if not (config.keyfile and config.certfile and config.idp_entity_id):
         raise NotFound("This cloud is no SAML identity provider: [keystone.saml] is not set.")
     try:
-        return Path(config.keyfile).read_bytes(), Path(config.certfile).read_bytes()
+        return KeyPair(Path(config.keyfile).read_bytes(), Path(config.certfile).read_bytes())
     except OSError as why:
         raise Unavailable("The keys for SAML cannot be read.", detail=str(why)) from why
 
 
 def metadata(keystone: Keystone) -> bytes:
     """Return how this cloud describes itself. Raises: NotFound, Unavailable."""
-    return issue.metadata(keystone.config.saml, _files(keystone)[1])
+    return issue.metadata(keystone.config.saml, _files(keystone).certificate)
 
 
 async def assertion(keystone: Keystone, text: str, sp_id: str) -> tuple[bytes, ServiceProvider]:
@@ -59,7 +60,7 @@ async def _message(keystone: Keystone, text: str, sp_id: str) -> tuple[Element, 
             "You are not authorized to perform the requested action: Use a project scoped token "
             "when attempting to create a SAML assertion."
         )
-    key, certificate = _files(keystone)
+    pair = _files(keystone)
     config, now = keystone.config.saml, keystone.clock.now()
     statement = Statement(
         issuer=config.idp_entity_id,
@@ -70,7 +71,7 @@ async def _message(keystone: Keystone, text: str, sp_id: str) -> tuple[Element, 
         at=now,
         until=now + config.assertion_expiration_time,
     )
-    return issue.response(statement, key, certificate), provider
+    return issue.response(statement, pair), provider
 
 
 async def _attributes(keystone: Keystone, found: Resolved) -> dict[str, list[str]]:

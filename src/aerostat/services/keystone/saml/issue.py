@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
-from signxml.signer import XMLSigner
 
 from aerostat.services.keystone.federation_config import SamlIdp
 from aerostat.services.keystone.saml import xml
-from aerostat.services.keystone.saml.request import describe_key
+from aerostat.services.keystone.saml.request import KeyPair, describe_key, signed
 from aerostat.services.keystone.saml.xml import Element
 
-EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 ENTITY = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
@@ -29,7 +27,7 @@ class Statement(Struct, frozen=True):
     until: float
 
 
-def response(statement: Statement, key_pem: bytes, certificate_pem: bytes) -> Element:
+def response(statement: Statement, pair: KeyPair) -> Element:
     """Return a response with a signed assertion."""
     root = xml.make(
         "samlp:Response",
@@ -41,17 +39,7 @@ def response(statement: Statement, key_pem: bytes, certificate_pem: bytes) -> El
     xml.add(root, "saml:Issuer", statement.issuer, Format=ENTITY)
     status = xml.add(root, "samlp:Status")
     xml.add(status, "samlp:StatusCode", Value=xml.SUCCESS)
-    signer = XMLSigner(
-        signature_algorithm="rsa-sha256", digest_algorithm="sha256", c14n_algorithm=EXCLUSIVE
-    )
-    signed = signer.sign(
-        _assertion(statement),
-        key=key_pem,
-        cert=certificate_pem.decode(),
-        reference_uri=f"#{statement.ids[1]}",
-        id_attribute="ID",
-    )
-    root.append(signed)
+    root.append(signed(_assertion(statement), pair))
     return root
 
 

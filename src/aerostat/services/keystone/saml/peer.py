@@ -10,11 +10,16 @@ from aerostat.services.keystone.saml.xml import Element, Refused
 
 
 class Peer(Struct, frozen=True):
-    """An identity provider: its name, the certificates it signs with, where logins begin."""
+    """An identity provider: its name, the certificates it signs with, where logins begin.
+
+    `wants_signed`: it answers requests only that are signed.
+    """
 
     entity_id: str
     certificates: list[x509.Certificate]
     redirect_url: str
+    post_url: str
+    wants_signed: bool
 
 
 def peer(raw: bytes, entity_id: str = "") -> Peer:
@@ -42,7 +47,13 @@ def peer(raw: bytes, entity_id: str = "") -> Peer:
     ]
     if not certificates:
         raise Refused("metadata have no certificate for signatures")
-    return Peer(entity.get("entityID", ""), certificates, _login_url(role))
+    return Peer(
+        entity.get("entityID", ""),
+        certificates,
+        redirect_url=_login_url(role, xml.HTTP_REDIRECT),
+        post_url=_login_url(role, xml.HTTP_POST),
+        wants_signed=role.get("WantAuthnRequestsSigned", "") in ("true", "1"),
+    )
 
 
 def _certificate(text: str) -> x509.Certificate:
@@ -54,8 +65,8 @@ def _certificate(text: str) -> x509.Certificate:
         raise Refused("a certificate of the metadata cannot be read") from why
 
 
-def _login_url(role: Element) -> str:
+def _login_url(role: Element, binding: str) -> str:
     for service in role.findall(xml.name("md:SingleSignOnService")):
-        if service.get("Binding") == xml.HTTP_REDIRECT:
+        if service.get("Binding") == binding:
             return str(service.get("Location", ""))
     return ""

@@ -1,10 +1,12 @@
 """What this cloud asks identity providers, and how it describes itself to them.
 
-Source: SAML 2.0 Bindings 3.4 (redirect), Profiles 4.2 (ECP), Metadata.
+Source: SAML 2.0 Bindings 3.4 (redirect), 3.5 (POST), Profiles 4.2 (ECP), Metadata.
 """
 
 import base64
 import zlib
+from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from cryptography import x509
@@ -12,27 +14,56 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from msgspec import Struct
+from signxml.signer import XMLSigner
 
 from aerostat.services.keystone.saml import xml
+from aerostat.services.keystone.saml.encryption import CIPHERS, OAEP
 from aerostat.services.keystone.saml.xml import Element
 
+EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 MUST = {f"{{{xml.SOAP}}}mustUnderstand": "1"}
 ACTOR = {f"{{{xml.SOAP}}}actor": "http://schemas.xmlsoap.org/soap/actor/next"}
 
 
+class KeyPair(Struct, frozen=True):
+    """What signs, as PEM; empty if nothing does. The certificate may be missing."""
+
+    key: bytes = b""
+    certificate: bytes = b""
+
+
+NO_PAIR = KeyPair()
+
+
+@lru_cache(maxsize=64)
+def private_key(pem: bytes) -> rsa.RSAPrivateKey:
+    """Return a key, which takes 30 ms to be checked the first time. Raises: ValueError."""
+    key = load_pem_private_key(pem, None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError("not an RSA key")
+    return key
+
+
 class Question(Struct, frozen=True):
-    """A request to log somebody in: its id, who asks, where the answer goes and how."""
+    """A request to log somebody in: its id, who asks, where the answer goes and how.
+
+    `force`: whoever it is has to prove it anew; `contexts`: in one of these ways.
+    """
 
     id: str
     issuer: str
     answer_url: str
     binding: str
     at: float
+    force: bool = False
+    name_id_format: str = ""
+    contexts: Sequence[str] = ()
 
 
-def authn_request(question: Question, destination: str = "") -> Element:
-    """Return the request."""
+def authn_request(question: Question, destination: str = "", pair: KeyPair = NO_PAIR) -> Element:
+    """Return the request, signed if there is a key."""
+    optional = {"Destination": destination, "ForceAuthn": "true" if question.force else ""}
     request = xml.make(
         "samlp:AuthnRequest",
         ID=question.id,
@@ -40,28 +71,54 @@ def authn_request(question: Question, destination: str = "") -> Element:
         IssueInstant=xml.moment(question.at),
         AssertionConsumerServiceURL=question.answer_url,
         ProtocolBinding=question.binding,
-        **({"Destination": destination} if destination else {}),
+        **{name: value for name, value in optional.items() if value},
     )
     xml.add(request, "saml:Issuer", question.issuer)
-    xml.add(request, "samlp:NameIDPolicy", AllowCreate="true")
-    return request
+    if pair.key:
+        xml.add(request, "ds:Signature", Id="placeholder")
+    policy = xml.add(request, "samlp:NameIDPolicy", AllowCreate="true")
+    if question.name_id_format:
+        policy.set("Format", question.name_id_format)
+    if question.contexts:
+        wanted = xml.add(request, "samlp:RequestedAuthnContext", Comparison="exact")
+        for context in question.contexts:
+            xml.add(wanted, "saml:AuthnContextClassRef", context)
+    return signed(request, pair) if pair.key else request
 
 
-def redirect_url(question: Question, destination: str, key_pem: bytes = b"") -> str:
+def signed(element: Element, pair: KeyPair) -> Element:
+    """Return a request or assertion with its signature, where it has a placeholder for that."""
+    signer = XMLSigner(
+        signature_algorithm="rsa-sha256", digest_algorithm="sha256", c14n_algorithm=EXCLUSIVE
+    )
+    return signer.sign(
+        element,
+        key=pair.key,
+        cert=pair.certificate.decode() or None,
+        reference_uri=f"#{element.get('ID')}",
+        id_attribute="ID",
+    )
+
+
+def form(question: Question, destination: str, pair: KeyPair) -> dict[str, str]:
+    """Return the fields of the form that takes a browser to its provider."""
+    document = xml.write(authn_request(question, destination, pair))
+    return {"SAMLRequest": base64.b64encode(document).decode()}
+
+
+def redirect_url(question: Question, destination: str, pair: KeyPair) -> str:
     """Return the URL that takes a browser to its provider; signed if there is a key."""
     document = xml.write(authn_request(question, destination))
     packed = zlib.compress(document, 9)[2:-4]  # DEFLATE without zlib's frame.
     query = urlencode({"SAMLRequest": base64.b64encode(packed).decode()})
-    if key_pem:
+    if pair.key:
         query += "&" + urlencode({"SigAlg": RSA_SHA256})
-        key = load_pem_private_key(key_pem, None)
-        assert isinstance(key, rsa.RSAPrivateKey)
-        signature = key.sign(query.encode(), padding.PKCS1v15(), hashes.SHA256())
+        signature = private_key(pair.key).sign(query.encode(), padding.PKCS1v15(), hashes.SHA256())
         query += "&" + urlencode({"Signature": base64.b64encode(signature).decode()})
     return f"{destination}{'&' if '?' in destination else '?'}{query}"
 
 
-def envelope(question: Question) -> bytes:
+def envelope(question: Question, pair: KeyPair) -> bytes:
     """Return the request for a client that speaks PAOS and passes it on itself."""
     root = xml.make("soap:Envelope")
     header = xml.add(root, "soap:Header")
@@ -75,7 +132,7 @@ def envelope(question: Question) -> bytes:
     for part in (ask, who):
         part.attrib.update({**MUST, **ACTOR})
     xml.add(who, "saml:Issuer", question.issuer)
-    xml.add(root, "soap:Body").append(authn_request(question))
+    xml.add(root, "soap:Body").append(authn_request(question, pair=pair))
     return xml.write(root)
 
 
@@ -91,8 +148,16 @@ def response_in(raw: bytes) -> Element:
     return xml.parse(xml.write(found))
 
 
-def metadata(entity_id: str, answer_urls: tuple[str, str], certificate_pem: bytes = b"") -> bytes:
-    """Return how this cloud describes itself; answers go to URLs for forms and for PAOS."""
+def metadata(
+    entity_id: str,
+    answer_urls: tuple[str, str],
+    certificate_pem: bytes = b"",
+    ciphers: Sequence[str] = (),
+) -> bytes:
+    """Return how this cloud describes itself; answers go to URLs for forms and for PAOS.
+
+    What is for us may be encrypted by the certificate, with these `ciphers`.
+    """
     root = xml.make("md:EntityDescriptor", entityID=entity_id)
     role = xml.add(
         root,
@@ -103,6 +168,9 @@ def metadata(entity_id: str, answer_urls: tuple[str, str], certificate_pem: byte
     )
     if certificate_pem:
         describe_key(role, certificate_pem)
+        encryption = describe_key(role, certificate_pem, "encryption")
+        for uri in (*(CIPHERS[name].uri for name in ciphers), OAEP):
+            xml.add(encryption, "md:EncryptionMethod", Algorithm=uri)
     for index, (binding, url) in enumerate(
         zip((xml.HTTP_POST, xml.BY_PAOS), answer_urls, strict=True)
     ):
@@ -117,9 +185,10 @@ def metadata(entity_id: str, answer_urls: tuple[str, str], certificate_pem: byte
     return xml.write(root)
 
 
-def describe_key(role: Element, certificate_pem: bytes) -> None:
-    """Add the certificate that signs to a role of metadata."""
+def describe_key(role: Element, certificate_pem: bytes, use: str = "signing") -> Element:
+    """Return what says in a role of metadata which certificate signs, or encrypts."""
     der = x509.load_pem_x509_certificate(certificate_pem).public_bytes(Encoding.DER)
-    key = xml.add(role, "md:KeyDescriptor", use="signing")
+    key = xml.add(role, "md:KeyDescriptor", use=use)
     data = xml.add(xml.add(key, "ds:KeyInfo"), "ds:X509Data")
     xml.add(data, "ds:X509Certificate", base64.b64encode(der).decode())
+    return key

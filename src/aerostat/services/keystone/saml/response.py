@@ -16,6 +16,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from aerostat.services.keystone.model.federation import Assertion
 from aerostat.services.keystone.saml import xml
+from aerostat.services.keystone.saml.encryption import Decrypter
 from aerostat.services.keystone.saml.xml import Element, Refused
 
 SKEW_S = 60
@@ -44,7 +45,8 @@ TRANSFORMS = {
 class Expected(Struct, frozen=True):
     """Who may answer, as whom we asked, where, and when; times in seconds since the epoch.
 
-    `unasked`: an answer without a question counts too, and needs no audience.
+    `unasked`: an answer without a question counts too, and needs no audience. `contexts`: how
+    somebody must have logged in, one of these; however they like if there are none.
     """
 
     issuer: str
@@ -52,15 +54,21 @@ class Expected(Struct, frozen=True):
     audience: str
     url: str
     now: float
+    decrypter: Decrypter
+    contexts: Sequence[str] = ()
     unasked: bool = False
 
 
 class Answer(Struct, frozen=True):
-    """An assertion that counts: its id, which request it answers ("": none), until when."""
+    """An assertion that counts: its id, which request it answers ("": none), until when.
+
+    `logged_in_at` is when somebody proved to the provider who they are.
+    """
 
     id: str
     in_response_to: str
     until: float
+    logged_in_at: float
     said: Assertion
 
 
@@ -72,9 +80,7 @@ def believe(response: Element, expected: Expected) -> Answer:
     if whole:
         response = _signed(response, expected)
     _check_response(response, expected)
-    if response.find(xml.name("saml:EncryptedAssertion")) is not None:
-        raise Refused("the assertion is encrypted, and our metadata offers no key for that")
-    assertion = xml.child(response, "saml:Assertion")
+    assertion = _only(response, "saml:Assertion", "saml:EncryptedAssertion", expected.decrypter)
     if assertion is None:
         raise Refused("no assertion")
     if xml.child(assertion, "ds:Signature") is not None:
@@ -82,6 +88,14 @@ def believe(response: Element, expected: Expected) -> Answer:
     elif not whole:
         raise Refused("neither the response nor the assertion is signed")
     return _checked(assertion, expected)
+
+
+def _only(parent: Element, plain: str, encrypted: str, decrypter: Decrypter) -> Element | None:
+    """Return the one child of this kind, be it readable or not. Raises: Refused (several)."""
+    open_one, sealed = xml.child(parent, plain), xml.child(parent, encrypted)
+    if open_one is not None and sealed is not None:
+        raise Refused(f"several {plain}")
+    return open_one if sealed is None else decrypter.opened(sealed, plain)
 
 
 def _signed(element: Element, expected: Expected) -> Element:
@@ -145,13 +159,24 @@ def _checked(assertion: Element, expected: Expected) -> Answer:
     request_id, confirmed_until = _confirmation(subject, expected)
     conditions = xml.child(assertion, "saml:Conditions")
     until = _check_conditions(conditions, expected, lenient=not request_id)
+    logged_in_at = _logged_in(assertion, expected)
+    name_id = _only(subject, "saml:NameID", "saml:EncryptedID", expected.decrypter)
+    said = _said(_attributes(assertion, expected.decrypter), xml.text_of(name_id), expected.issuer)
+    end = max(until, confirmed_until) + SKEW_S
+    return Answer(str(assertion.get("ID")), request_id, end, logged_in_at, said)
+
+
+def _logged_in(assertion: Element, expected: Expected) -> float:
+    """Return when somebody logged in. Raises: Refused (nobody did, or not as they must)."""
     statement = assertion.find(xml.name("saml:AuthnStatement"))
     if statement is None:
         raise Refused("nobody logged in")
     _check_times(None, statement.get("SessionNotOnOrAfter"), expected)
-    said = _said(assertion, xml.text_of(xml.child(subject, "saml:NameID")), expected.issuer)
-    end = max(until, confirmed_until) + SKEW_S
-    return Answer(str(assertion.get("ID")), request_id, end, said)
+    path = f"{xml.name('saml:AuthnContext')}/{xml.name('saml:AuthnContextClassRef')}"
+    context = xml.text_of(statement.find(path))
+    if expected.contexts and context not in expected.contexts:
+        raise Refused(f"logged in by {context[:100]}")
+    return xml.seconds(statement.get("AuthnInstant", ""))
 
 
 def _check_times(start: str | None, end: str | None, expected: Expected) -> float:
@@ -203,11 +228,18 @@ def _confirmation(subject: Element, expected: Expected) -> tuple[str, float]:
     raise Refused(why)
 
 
-def _said(assertion: Element, name_id: str, issuer: str) -> Assertion:
+def _attributes(assertion: Element, decrypter: Decrypter) -> list[Element]:
+    found = []
+    for statement in assertion.findall(xml.name("saml:AttributeStatement")):
+        found += statement.findall(xml.name("saml:Attribute"))
+        for sealed in statement.findall(xml.name("saml:EncryptedAttribute")):
+            found.append(decrypter.opened(sealed, "saml:Attribute"))
+    return found
+
+
+def _said(attributes: Sequence[Element], name_id: str, issuer: str) -> Assertion:
     """Return attributes under the names that mod_shib and mod_auth_mellon give them."""
     named: dict[str, tuple[str, ...]] = {}
-    path = f"{xml.name('saml:AttributeStatement')}/{xml.name('saml:Attribute')}"
-    attributes = assertion.findall(path)
     for known_as in ("FriendlyName", "Name"):  # Names last: they are the ones that are unique.
         for attribute in attributes:
             values = tuple(

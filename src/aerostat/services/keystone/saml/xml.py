@@ -9,6 +9,8 @@ SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 DS = "http://www.w3.org/2000/09/xmldsig#"
+XENC = "http://www.w3.org/2001/04/xmlenc#"
+XENC11 = "http://www.w3.org/2009/xmlenc11#"
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 PAOS = "urn:liberty:paos:2003-08"
 ECP = "urn:oasis:names:tc:SAML:2.0:profiles:SSO:ecp"
@@ -22,7 +24,10 @@ BY_PAOS = "urn:oasis:names:tc:SAML:2.0:bindings:PAOS"
 SIZE_MAX = 524_288
 """Bytes of a document."""
 
-NAMES = {"saml": SAML, "samlp": SAMLP, "md": MD, "ds": DS, "soap": SOAP, "ecp": ECP, "paos": PAOS}
+NAMES = {
+    **{"saml": SAML, "samlp": SAMLP, "md": MD, "soap": SOAP, "ecp": ECP, "paos": PAOS},
+    **{"ds": DS, "xenc": XENC, "xenc11": XENC11},
+}
 
 Element = Any
 """An element of lxml, which has no types of its own."""
