@@ -53,6 +53,7 @@ $metadata['{entity}'] = [
     'NameIDFormat' => 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient',
     'saml20.sign.response' => {response}, 'saml20.sign.assertion' => {assertion},
     'validate.authnrequest' => {validate}, 'certData' => '{certificate}',
+    'assertion.encryption' => {encrypt}, 'nameid.encryption' => {encrypt},
 ];
 """
 
@@ -91,10 +92,13 @@ class SimpleSaml(Server):
         for path in (self.folder, *self.folder.rglob("*")):
             shutil.chown(path, self.user, self.user)
 
-    def trust(self, base: str, *, sign: str = "assertion", certificate: str = "") -> None:
+    def trust(
+        self, base: str, *, sign: str = "assertion", certificate: str = "", encrypt: bool = False
+    ) -> None:
         """Let in a service provider whose URLs of a provider and protocol begin with `base`.
 
-        `sign` says what is signed (response, assertion); requests must be signed by `certificate`.
+        `sign` says what is signed (response, assertion); requests must be signed by `certificate`,
+        and answers are encrypted for it if `encrypt`.
         """
         text = REMOTE.format(
             entity=f"{base}/metadata",
@@ -104,6 +108,7 @@ class SimpleSaml(Server):
             assertion=str("assertion" in sign).lower(),
             validate=str(bool(certificate)).lower(),
             certificate=certificate,
+            encrypt=str(encrypt).lower(),
         )
         (self.folder / "metadata" / "saml20-sp-remote.php").write_text(text)
 

@@ -3,13 +3,21 @@
 Source: "On Breaking SAML: Be Whoever You Want to Be" (2012).
 """
 
+import base64
 import copy
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from keystone_cloud import Cloud, cloud_at, trust
 from lxml import etree
 from signxml.signer import XMLSigner
@@ -206,3 +214,90 @@ WRAPPED: dict[str, Callable[[Any], Any]] = {
     "in extensions": _extensions,
     "signature of the assertion for the response": _response_around,
 }
+
+
+def sign_whole(document: Any, by: Pair = IDP) -> Any:
+    """Return the response signed itself, around an assertion that is not."""
+    placeholder = document.find(".//ds:Signature", NS)
+    placeholder.getparent().remove(placeholder)
+    document.find("saml:Issuer", NS).addnext(placeholder)
+    signer = XMLSigner(c14n_algorithm="http://www.w3.org/2001/10/xml-exc-c14n#")
+    pem = by.certificate_pem.decode()
+    return signer.sign(document, key=by.key_pem, cert=pem, reference_uri="#_r", id_attribute="ID")
+
+
+XENC, XENC11 = "http://www.w3.org/2001/04/xmlenc#", "http://www.w3.org/2009/xmlenc11#"
+SEALED = """<saml:Encrypted{kind} xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"
+ xmlns:xenc="http://www.w3.org/2001/04/xmlenc#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#">
+<xenc:EncryptedData Type="http://www.w3.org/2001/04/xmlenc#Element">
+<xenc:EncryptionMethod Algorithm="{cipher}"/>
+<ds:KeyInfo><xenc:EncryptedKey>{method}<xenc:CipherData><xenc:CipherValue>{key}
+</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo>
+<xenc:CipherData><xenc:CipherValue>{data}</xenc:CipherValue></xenc:CipherData>
+</xenc:EncryptedData></saml:Encrypted{kind}>"""
+METHOD = """<xenc:EncryptionMethod Algorithm="{uri}">{parts}</xenc:EncryptionMethod>"""
+SHA256_URI = f"{XENC}sha256"
+DIGEST = f'<ds:DigestMethod Algorithm="{SHA256_URI}"/>'
+MASK = f'<xenc11:MGF xmlns:xenc11="{XENC11}" Algorithm="{XENC11}mgf1sha256"/>'
+TRANSPORTS: dict[str, tuple[str, padding.AsymmetricPadding]] = {
+    "mgf1p": (
+        METHOD.format(uri=f"{XENC}rsa-oaep-mgf1p", parts=""),
+        padding.OAEP(padding.MGF1(SHA1()), SHA1(), None),
+    ),
+    "mgf1p, SHA-256": (
+        METHOD.format(uri=f"{XENC}rsa-oaep-mgf1p", parts=DIGEST),
+        padding.OAEP(padding.MGF1(SHA1()), SHA256(), None),
+    ),
+    "1.1": (
+        METHOD.format(uri=f"{XENC11}rsa-oaep", parts=""),
+        padding.OAEP(padding.MGF1(SHA1()), SHA1(), None),
+    ),
+    "1.1, SHA-256, label": (
+        METHOD.format(
+            uri=f"{XENC11}rsa-oaep",
+            parts=f"<xenc:OAEPparams>bGFiZWw=</xenc:OAEPparams>{DIGEST}{MASK}",
+        ),
+        padding.OAEP(padding.MGF1(SHA256()), SHA256(), b"label"),
+    ),
+    "RSA 1.5": (METHOD.format(uri=f"{XENC}rsa-1_5", parts=""), padding.PKCS1v15()),
+}
+
+
+def ciphertext(raw: bytes, cipher: str, key: bytes) -> bytes:
+    """Return what XML Encryption makes of `raw`."""
+    if cipher.endswith("gcm"):
+        nonce = os.urandom(12)
+        return nonce + AESGCM(key).encrypt(nonce, raw, None)
+    vector, missing = os.urandom(16), 16 - len(raw) % 16
+    encryptor = Cipher(AES(key), CBC(vector)).encryptor()
+    padded = raw + os.urandom(missing - 1) + bytes([missing])
+    return vector + encryptor.update(padded) + encryptor.finalize()
+
+
+def seal(
+    part: Any,
+    reader: Pair,
+    kind: str = "Assertion",
+    cipher: str = "aes256-gcm",
+    transport: str = "mgf1p",
+) -> Any:
+    """Return an element, or bytes, encrypted for `reader`."""
+    raw = part if isinstance(part, bytes) else etree.tostring(part, with_tail=False)
+    key = os.urandom(int(cipher[3:6]) // 8)
+    method, scheme = TRANSPORTS[transport]
+    public = reader.key.public_key()
+    text = SEALED.format(
+        kind=kind,
+        cipher=(XENC11 if cipher.endswith("gcm") else XENC) + cipher,
+        method=method,
+        key=base64.b64encode(public.encrypt(key, scheme)).decode(),
+        data=base64.b64encode(ciphertext(raw, cipher, key)).decode(),
+    )
+    return etree.fromstring(text)
+
+
+def sealed(document: Any, reader: Pair, **how: str) -> Any:
+    """Return the response with each of its assertions encrypted."""
+    for assertion in document.findall("saml:Assertion", NS):
+        document.replace(assertion, seal(assertion, reader, **how))
+    return document

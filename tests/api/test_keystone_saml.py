@@ -1,6 +1,8 @@
 """SAML 2 with a real identity provider (SimpleSAMLphp): browsers, ECP, and clouds among clouds."""
 
 import asyncio
+import base64
+import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -56,7 +58,7 @@ async def trusting(
     `more` are options of the cloud.
     """
     path.mkdir(exist_ok=True)
-    peer = SamlPeer(metadata_file=str(idp.metadata_file), **options)
+    peer = SamlPeer(**{"metadata_file": str(idp.metadata_file), **options})
     async with cloud_at(
         path,
         clock=SystemClock(),
@@ -108,13 +110,29 @@ async def test_answers_count_in_their_browser_only(tmp_path: Path, idp: SimpleSa
         await victim.close()
 
 
-async def test_signed_requests(tmp_path: Path, idp: SimpleSaml) -> None:
-    write_pair(tmp_path / "certificate.pem", tmp_path / "key.pem", "sp")
-    files = {
-        n: str(tmp_path / f"{n.removesuffix('_file')}.pem")
-        for n in ("key_file", "certificate_file")
-    }
-    text = "".join((tmp_path / "certificate.pem").read_text().splitlines()[1:-1])
+def key_files(path: Path) -> tuple[dict[str, str], str]:
+    """Return options with a pair for the cloud, and its certificate as metadata write it."""
+    write_pair(path / "certificate.pem", path / "key.pem", "sp")
+    files = {f"{n}_file": str(path / f"{n}.pem") for n in ("key", "certificate")}
+    return files, "".join((path / "certificate.pem").read_text().splitlines()[1:-1])
+
+
+def by_post(idp: SimpleSaml, path: Path) -> str:
+    """Write metadata by which the provider takes requests by POST only, and signed ones only."""
+    text = idp.metadata_file.read_text()
+    changed = re.sub(r"(<md:SingleSignOnService [^>]*)HTTP-Redirect", r"\1HTTP-POST", text)
+    role = "<md:IDPSSODescriptor"
+    changed = changed.replace(role, f'{role} WantAuthnRequestsSigned="true"')
+    assert changed.count("HTTP-POST") > text.count("HTTP-POST")
+    (path / "by-post.xml").write_text(changed)
+    return str(path / "by-post.xml")
+
+
+@pytest.mark.parametrize("binding", ["redirect", "POST"])
+async def test_signed_requests(tmp_path: Path, idp: SimpleSaml, binding: str) -> None:
+    files, text = key_files(tmp_path)
+    if binding == "POST":
+        files["metadata_file"] = by_post(idp, tmp_path)
     other = "".join(pair("other").certificate_pem.decode().splitlines()[1:-1])
     async with trusting(tmp_path / "cloud", idp, **files) as cloud:
         shown = await cloud.http.get(f"/v3/{PAIR}/metadata")
@@ -123,18 +141,70 @@ async def test_signed_requests(tmp_path: Path, idp: SimpleSaml) -> None:
         for certificate, works in ((text, True), (other, False)):
             idp.trust(f"http://ks/v3/{PAIR}", certificate=certificate)
             page = await browser.open(WEBSSO)
+            if binding == "POST":
+                page = await browser.submit(page)
             assert ('name="password"' in page.text) is works
         await browser.close()
 
 
+async def test_a_provider_that_wants_signed_requests(tmp_path: Path, idp: SimpleSaml) -> None:
+    metadata = by_post(idp, tmp_path)
+    async with trusting(tmp_path / "cloud", idp, metadata_file=metadata) as cloud:
+        reply = await cloud.http.get(f"/v3/auth/{PAIR}/websso", params={"origin": DASHBOARD})
+        assert reply.status_code == 503
+
+
+@pytest.mark.parametrize("sign", ["assertion", "response"])
+async def test_encrypted_answers(tmp_path: Path, idp: SimpleSaml, sign: str) -> None:
+    files, text = key_files(tmp_path)
+    idp.trust(f"http://ks/v3/{PAIR}", sign=sign, certificate=text, encrypt=True)
+    async with trusting(tmp_path / "cloud", idp, **files) as cloud:
+        browser = Browser(ks=cloud.app)
+        login = await browser.open(WEBSSO)
+        answer = await browser.submit(login, username="ada", password="engine")
+        raw = base64.b64decode(browser.form(answer).fields["SAMLResponse"])
+        assert b"EncryptedAssertion" in raw and b"displayName" not in raw
+        page = await browser.submit(answer)
+        assert page.status_code == 200, page.text
+        token = await cloud.validate(browser.form(page, "token").fields["token"])
+        assert token.json()["token"]["user"]["name"] == "ada"
+        await browser.close()
+
+
+NAME_FORMAT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
+
+
+async def test_how_people_have_to_log_in(tmp_path: Path, idp: SimpleSaml) -> None:
+    """The provider remembers the browser, but it is to ask again; another one lies about that."""
+    idp.trust(f"http://ks/v3/{PAIR}")
+    options = {"force_authn": True, "name_id_format": NAME_FORMAT, "authn_contexts": (PASSWORD,)}
+    async with trusting(tmp_path, idp, **options) as cloud:
+        browser = Browser(ks=cloud.app)
+        for _ in range(2):
+            login = await browser.open(WEBSSO)
+            answer = await browser.submit(login, username="ada", password="engine")
+            assert (await browser.submit(answer)).status_code == 200
+        await browser.close()
+    options["authn_contexts"] = ("urn:example:two-factors",)
+    (tmp_path / "strict").mkdir()
+    async with trusting(tmp_path / "strict", idp, **options) as cloud:
+        browser = Browser(ks=cloud.app)
+        login = await browser.open(WEBSSO)
+        answer = await browser.submit(login, username="ada", password="engine")
+        assert (await browser.submit(answer)).status_code == 401
+        await browser.close()
+
+
 async def test_keystoneauth_with_a_password(tmp_path: Path, idp: SimpleSaml) -> None:
-    """The plugin v3samlpassword, unchanged."""
+    """The plugin v3samlpassword, unchanged; what it carries is signed and encrypted."""
     port = free_port()
-    async with trusting(tmp_path, idp, at(port)) as cloud:
+    files, certificate = key_files(tmp_path)
+    async with trusting(tmp_path, idp, at(port), **files) as cloud:
         group, project = await cloud.make("group", name="dev"), await cloud.make("project")
         await cloud.grant(f"/projects/{project['id']}/groups/{group['id']}", "member")
         async with served(cloud, port) as url:
-            idp.trust(f"{url}/{PAIR}")
+            idp.trust(f"{url}/{PAIR}", certificate=certificate, encrypt=True)
 
             def log_in(password: str) -> Any:
                 auth = V3Saml2Password(
@@ -270,19 +340,24 @@ async def _once_and_for_scoped_tokens(one: Cloud, two: Cloud, token: str, user_i
 
 async def test_the_settings_are_checked(tmp_path: Path, idp: SimpleSaml) -> None:
     good = {"kind": "saml2", "metadata_file": str(idp.metadata_file)}
+    files, _ = key_files(tmp_path)
+    write_pair(tmp_path / "other.pem", tmp_path / "other.key", "other")
     away = {"kind": "openid", "issuer": f"http://127.0.0.1:{free_port()}", "client_id": "x"}
     tables = {
         "good": good,
         "no_file": {**good, "metadata_file": "/nonexistent"},
         "no_metadata": {**good, "metadata_file": __file__},
         "no_key": {**good, "key_file": str(idp.metadata_file)},
+        "not_signed": {**good, "metadata_file": by_post(idp, tmp_path)},
+        "other_key": {**good, **files, "certificate_file": str(tmp_path / "other.pem")},
+        "signed": {**good, **files, "metadata_file": by_post(idp, tmp_path)},
         "away": away,
     }
     keystone = {"federation": {"corp": tables}}
     found = await check(Settings(state_dir=tmp_path, keystone=keystone))
     named = {f.name: f for f in found if f.name.startswith("keystone")}
     wrong = {name.rpartition(".")[2] for name, finding in named.items() if finding.problem}
-    assert wrong == {"no_file", "no_metadata", "no_key", "away"}
+    assert wrong == {"no_file", "no_metadata", "no_key", "not_signed", "other_key", "away"}
     assert ENTITY in named["keystone.federation.corp.good"].text
     keystone["federation"]["corp"] = {"x": {**good, "metadata": "x"}}
     found = await check(Settings(state_dir=tmp_path, keystone=keystone))

@@ -13,6 +13,7 @@ from keystone_cloud import Cloud
 from lxml import etree
 from saml_forge import (
     FOR,
+    LOGIN,
     NS,
     OTHER,
     SAML_AUTH,
@@ -80,6 +81,15 @@ async def test_signed_but_wrong(saml: Cloud, what: str) -> None:
     document = sign(response(saml, await ask(saml), **WRONG[what]))
     reply = await bring(saml, document)
     assert reply.status_code == 401, reply.text
+
+
+async def test_an_old_login_where_a_new_one_was_asked_for(tmp_path: Path) -> None:
+    """The request is in the hands of whoever logs in, who may take ForceAuthn out of it."""
+    async with saml_cloud(tmp_path, force_authn=True) as cloud:
+        for age_s, status in ((3600, 401), (0, 201)):
+            login = LOGIN.format(iso(cloud.clock.now() - age_s))
+            document = sign(response(cloud, await ask(cloud), login=login))
+            assert (await bring(cloud, document)).status_code == status
 
 
 async def test_what_was_said_to_another_service(saml: Cloud) -> None:

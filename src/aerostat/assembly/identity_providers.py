@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from aerostat.assembly.services import keystone_config
 from aerostat.assembly.settings import Settings
@@ -11,6 +11,7 @@ from aerostat.kit.errors import BadRequest
 from aerostat.services.keystone.drivers.openid import openid_providers
 from aerostat.services.keystone.federation_config import OpenIdClient, SamlPeer
 from aerostat.services.keystone.saml.peer import peer
+from aerostat.services.keystone.saml.request import private_key
 
 
 def configured(settings: Settings) -> dict[str, OpenIdClient | SamlPeer]:
@@ -38,6 +39,13 @@ async def check(config: OpenIdClient | SamlPeer) -> str:
 
 def _saml(config: SamlPeer) -> str:
     found = peer(Path(config.metadata_file).read_bytes(), config.idp_entity_id)
+    keys = [private_key(Path(file).read_bytes()) for file in config.old_key_files]
     if config.key_file:
-        load_pem_private_key(Path(config.key_file).read_bytes(), None)
+        keys.append(private_key(Path(config.key_file).read_bytes()))
+    elif found.wants_signed:
+        raise ValueError("the provider wants signed requests, and there is no key_file")
+    if config.certificate_file:
+        certificate = load_pem_x509_certificate(Path(config.certificate_file).read_bytes())
+        if not keys or certificate.public_key() != keys[-1].public_key():
+            raise ValueError("certificate_file is not of key_file")
     return f"{found.entity_id}: {len(found.certificates)} certificate(s)"
