@@ -10,6 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from keystone_cloud import PASSWORD, Cloud, by_password, by_token, cloud_at
+from lxml import etree
+from saml_forge import SAML_AUTH, ask, response, saml_cloud, sign
 
 SEED = b"twenty secret octets"
 RULES = {"multi_factor_auth_rules": [["password", "totp"], ["telepathy"]]}
@@ -73,6 +75,37 @@ async def test_a_receipt_stands_for_the_first_factor(cloud: Cloud) -> None:
     assert set(done.json()["token"]["methods"]) == {"password", "totp"}
     again = await cloud.authenticate(by_token(done.headers["x-subject-token"]))
     assert again.status_code == 201  # A token remembers what was proven for it.
+
+
+async def vouched(cloud: Cloud, receipt: str = "") -> httpx.Response:
+    """Come from the identity provider; perhaps with what was proven here already."""
+    raw = etree.tostring(sign(response(cloud, await ask(cloud))))
+    headers = {"Openstack-Auth-Receipt": receipt} if receipt else {}
+    return await cloud.http.post(SAML_AUTH, content=raw, headers=headers)
+
+
+@pytest.mark.parametrize("vouched_first", [True, False])
+async def test_an_identity_provider_is_one_factor(tmp_path: Path, vouched_first: bool) -> None:
+    async with saml_cloud(tmp_path) as cloud:
+        user = (await vouched(cloud)).json()["token"]["user"]["id"]
+        blob = base64.b32encode(SEED).decode().rstrip("=")
+        seed = {"type": "totp", "blob": blob, "user_id": user}
+        await cloud.call("POST", "/credentials", json={"credential": seed})
+        options = {"multi_factor_auth_rules": [["saml2", "totp"], ["password", "totp"]]}
+        await cloud.call("PATCH", f"/users/{user}", json={"user": {"options": options}})
+        code = by_totp(user, passcode(cloud.clock.now()))
+        half = await (vouched(cloud) if vouched_first else cloud.authenticate(code))
+        assert half.status_code == 401 and "x-subject-token" not in half.headers
+        receipt, said = half.headers["Openstack-Auth-Receipt"], half.json()
+        assert said["receipt"]["methods"] == ["saml2" if vouched_first else "totp"]
+        assert ["saml2", "totp"] in said["required_auth_methods"]
+        done = await (
+            second_half(cloud, receipt, code) if vouched_first else vouched(cloud, receipt)
+        )
+        assert done.status_code == 201, done.text
+        token = done.json()["token"]
+        assert set(token["methods"]) == {"saml2", "totp"}
+        assert ("OS-FEDERATION" in token["user"]) is not vouched_first  # As upstream.
 
 
 async def test_both_factors_at_once(cloud: Cloud) -> None:

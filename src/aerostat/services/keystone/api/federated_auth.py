@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, unquote_plus, urlsplit, urlunsplit
 from aerostat.kit.errors import BadRequest, TooLarge, Unauthorized, Unavailable
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone.api import sso_pages, token_views
-from aerostat.services.keystone.api.auth import receipt_reply, token_reply
+from aerostat.services.keystone.api.auth import RECEIPT, receipt_reply, token_reply
 from aerostat.services.keystone.domain import federated_login, openid, pending_logins, saml
 from aerostat.services.keystone.domain.federated_login import Way
 from aerostat.services.keystone.domain.receipts import MoreNeeded
@@ -106,7 +106,7 @@ async def authenticate_by_post(keystone: Keystone, req: Request[None]) -> Reply:
     if not raw:
         return await _begin_ecp(keystone, req, way, config)
     assertion = await saml.finish_ecp(keystone, way, config, ends_of(keystone, way), raw)
-    return await _token(keystone, way, assertion)
+    return await _token(keystone, req, way, assertion)
 
 
 async def _by_bearer(
@@ -120,12 +120,13 @@ async def _by_bearer(
     except Unauthorized as why:
         why.headers["WWW-Authenticate"] = "Bearer"
         raise
-    return await _token(keystone, way, assertion)
+    return await _token(keystone, req, way, assertion)
 
 
-async def _token(keystone: Keystone, way: Way, assertion: Assertion) -> Reply:
+async def _token(keystone: Keystone, req: Request[Any], way: Way, assertion: Assertion) -> Reply:
+    receipt = req.headers.get(RECEIPT.lower(), "")
     try:
-        found = await federated_login.log_in(keystone, way, assertion)
+        found = await federated_login.log_in(keystone, way, assertion, receipt)
     except MoreNeeded as why:
         return receipt_reply(why)
     body = await token_views.token_body(keystone, found, with_catalog=True)
@@ -221,7 +222,10 @@ async def websso_by_post(keystone: Keystone, req: Request[None]) -> Reply:
 
 
 async def _hand_over(keystone: Keystone, way: Way, assertion: Assertion, origin: str) -> Reply:
-    found = await federated_login.log_in(keystone, way, assertion)
+    try:
+        found = await federated_login.log_in(keystone, way, assertion)
+    except MoreNeeded as why:  # A browser goes no further; whoever drives it may.
+        return receipt_reply(why)
     return sso_pages.hand_over(keystone, origin, found)
 
 

@@ -96,8 +96,10 @@ async def ways_by(keystone: Keystone, protocol_id: str) -> list[Way]:
     return await keystone.db.read(read)
 
 
-async def log_in(keystone: Keystone, way: Way, assertion: Assertion) -> Resolved:
+async def log_in(keystone: Keystone, way: Way, assertion: Assertion, receipt: str = "") -> Resolved:
     """Return an unscoped token for whom `assertion`, which was verified, is about.
+
+    `receipt` stands for further methods, of a login that began elsewhere.
 
     Raises: Unauthorized (nobody here, or a group that is not there), Forbidden (another
     provider's assertion; a role of a foreign domain), MoreNeeded.
@@ -119,7 +121,7 @@ async def log_in(keystone: Keystone, way: Way, assertion: Assertion) -> Resolved
         proven = await _local(keystone, mapped, method)
     else:
         proven = await _ephemeral(keystone, way, mapped, method)
-    return await authentication.let_in(keystone, proven, ScopeRequest())
+    return await authentication.let_in(keystone, proven, ScopeRequest(), receipt)
 
 
 def _check_origin(way: Way, assertion: Assertion) -> None:
