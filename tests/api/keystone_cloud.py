@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 from tests.servers import database_url
 
+from aerostat.contracts.events import Event
 from aerostat.kit.db.migrate import upgrade
 from aerostat.kit.db.open import open_database
 from aerostat.kit.http.edge import Api
@@ -37,6 +38,22 @@ class TickingClock:
 
     def monotonic(self) -> float:
         return self.now()
+
+
+class Heard:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def notify(self, *, event: Event) -> None:
+        self.events.append(event)
+
+    def last(self, event_type: str) -> dict[str, Any]:
+        return next(e.payload for e in reversed(self.events) if e.event_type == event_type)
 
 
 @dataclass

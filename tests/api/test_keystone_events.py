@@ -5,29 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keystone_cloud import PASSWORD, Cloud, by_name, by_password, by_token, cloud_at
+from keystone_cloud import PASSWORD, Cloud, Heard, by_name, by_password, by_token, cloud_at
 from keystone_world import GUARDED
 
-from aerostat.contracts.events import BusNotifier, Event, notifications
+from aerostat.contracts.events import BusNotifier, notifications
 from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.services.keystone.api.notifications import told
 from aerostat.services.keystone.config import KeystoneConfig
-
-
-class Heard:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
-
-    async def notify(self, *, event: Event) -> None:
-        self.events.append(event)
-
-    def last(self, event_type: str) -> dict[str, Any]:
-        return next(e.payload for e in reversed(self.events) if e.event_type == event_type)
 
 
 @pytest.fixture

@@ -1,21 +1,30 @@
 """OAuth 2.0 clients with certificates, over real TLS. Source: RFC 8705."""
 
 import asyncio
+import base64
+import dataclasses
+import shutil
 import ssl
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
-from keystone_cloud import Cloud, cloud_at
+from cryptography.hazmat.primitives.serialization import Encoding
+from keystone_cloud import Cloud, Heard, by_password, cloud_at
 from keystoneauth1.identity.v3 import OAuth2mTlsClientCredential
 from keystoneauth1.session import Session
 from tests.certificates import Pair, pair
 
-from aerostat.assembly.engines import free_port
+from aerostat.assembly.engines import HaProxy, free_port
+from aerostat.assembly.settings import Settings
+from aerostat.cli.configuration import check
 from aerostat.kit.clock import SystemClock
+from aerostat.kit.http.proxies import BehindProxies, networks
 from aerostat.kit.http.serve import HttpServer, Tls
 
 RULES = [
@@ -41,6 +50,7 @@ class World:
     authority: Pair
     user: Any
     project: Any
+    plain: int = 0
 
     def write(self, signed: Pair, name: str) -> tuple[str, str]:
         """Write a pair; return the names of its files."""
@@ -148,3 +158,122 @@ async def test_keystoneauth(world: World) -> None:
 
     access = await asyncio.to_thread(log_in)
     assert access.user_id == world.user["id"] and "member" in access.role_names
+
+
+BEHIND = pytest.mark.skipif(not HaProxy.program.exists(), reason="needs Debian's haproxy")
+WRONG = {"auth": {"identity": by_password("nobody", "guess")}}
+PROXY = "127.0.0.9"
+"""The address that a balancer has towards the cloud; tests themselves come from 127.0.0.1."""
+
+
+class TlsHaProxy(HaProxy):
+    """An HAProxy that ends TLS, and tells a cloud about its clients (RFC 9440)."""
+
+    copy = 0
+
+    def initialise(self) -> None:
+        super().initialise()
+        (self.folder / "api.pem").write_bytes(self.server.certificate_pem + self.server.key_pem)
+        (self.folder / "ca.pem").write_bytes(self.authority.certificate_pem)
+        config = self.folder / "haproxy.cfg"
+        lines = config.read_text().split("listen ")[0].splitlines()
+        where = f"bind 127.0.0.1:{self.port} ssl crt {self.folder}/api.pem"
+        lines += [
+            "listen api",
+            f"  {where} ca-file {self.folder}/ca.pem verify optional",
+            "  option forwardfor",
+            "  http-request del-header Client-Cert",
+            "  http-request set-header Client-Cert :%[ssl_c_der,base64]: if { ssl_c_used }",
+            f"  server s 127.0.0.1:{self.copy} source {PROXY}",
+        ]
+        config.write_text("\n".join(lines) + "\n")
+        for path in self.folder.iterdir():
+            path.chmod(0o644)
+
+    def __init__(self, folder: Path, copy: int, server: Pair, authority: Pair) -> None:
+        super().__init__(folder, {free_port(): []})
+        self.copy, self.server, self.authority = copy, server, authority
+
+
+@pytest.fixture
+async def balanced(world: World) -> AsyncIterator[World]:
+    """The same cloud behind an HAProxy that speaks TLS for it."""
+    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="aerostat-haproxy-"))
+    folder.chmod(0o755)
+    app = BehindProxies(world.cloud.app, networks(f"{PROXY}/32, 10.0.0.0/8"), "Client-Cert")
+    server = HttpServer(app, "127.0.0.1", port)
+    await server.start()
+    proxy = TlsHaProxy(folder / "server", port, pair("localhost", world.authority), world.authority)
+    await asyncio.to_thread(proxy.start)
+    yield dataclasses.replace(world, url=f"https://localhost:{proxy.port}", plain=port)
+    proxy.kill()
+    await server.stop()
+    shutil.rmtree(folder)
+
+
+@BEHIND
+async def test_behind_a_balancer_that_ends_tls(balanced: World) -> None:
+    own = balanced.certificate()
+    reply = await balanced.ask(own)
+    assert reply.status_code == 200, reply.text
+    headers = {"X-Auth-Token": reply.json()["access_token"]}
+    for certificate, status in ((own, 200), (balanced.certificate(name="other"), 401), (None, 401)):
+        async with balanced.client(certificate) as client:
+            answer = await client.get("/v3/auth/projects", headers=headers)
+            assert answer.status_code == status
+    async with balanced.client() as client:  # The certificate itself is no secret.
+        forged = {**headers, "Client-Cert": header_of(own)}
+        assert (await client.get("/v3/auth/projects", headers=forged)).status_code == 401
+
+
+def header_of(shown: Pair) -> str:
+    der = shown.certificate.public_bytes(Encoding.DER)
+    return f":{base64.b64encode(der).decode()}:"
+
+
+@BEHIND
+async def test_headers_count_from_balancers_only(balanced: World) -> None:
+    own = balanced.certificate()
+    token = (await balanced.ask(own)).json()["access_token"]
+    pem, raw = own.certificate_pem.decode(), header_of(own)
+    for address, values, status in (
+        (PROXY, [raw], 200),
+        (PROXY, [raw.strip(":")], 200),
+        (PROXY, [quote(pem)], 200),
+        (PROXY, [], 401),
+        (PROXY, [""], 401),
+        (PROXY, [raw[:-9]], 401),
+        (PROXY, ["x" * 5000], 401),
+        (PROXY, [raw, raw], 401),
+        ("127.0.0.1", [raw], 401),
+    ):
+        headers = [("X-Auth-Token", token), *(("Client-Cert", value) for value in values)]
+        transport = httpx.AsyncHTTPTransport(local_address=address)
+        url = f"http://127.0.0.1:{balanced.plain}/v3/auth/projects"
+        async with httpx.AsyncClient(transport=transport) as client:
+            answer = await client.get(url, headers=headers)
+            assert answer.status_code == status, (address, values)
+
+
+@pytest.mark.parametrize(("text", "good"), [("10.0.0.1, fe80::/10", True), ("balancer", False)])
+async def test_who_is_trusted_is_checked(tmp_path: Path, text: str, good: bool) -> None:
+    found = await check(Settings(state_dir=tmp_path, trusted_proxies=text))
+    assert [not f.problem for f in found if f.name == "trusted_proxies"] == [good]
+
+
+@BEHIND
+async def test_events_say_where_clients_are(balanced: World) -> None:
+    """Not where they say they are: what stands before what a balancer saw is anybody's word."""
+    balanced.cloud.keystone.notifier = heard = Heard()
+    async with balanced.client() as client:
+        for lie in ({}, {"X-Forwarded-For": "192.0.2.1"}):
+            await client.post("/v3/auth/tokens", json=WRONG, headers=lie)
+    said = [event.payload["initiator"]["host"]["address"] for event in heard.events]
+    assert said == ["127.0.0.1", "127.0.0.1"]
+    transport = httpx.AsyncHTTPTransport(local_address=PROXY)
+    async with httpx.AsyncClient(transport=transport) as client:
+        url = f"http://127.0.0.1:{balanced.plain}/v3/auth/tokens"
+        for hops in ("192.0.2.1, 198.51.100.7, 10.1.2.3", "10.1.2.3", "nowhere"):
+            await client.post(url, json=WRONG, headers={"X-Forwarded-For": hops})
+    said = [event.payload["initiator"]["host"]["address"] for event in heard.events[2:]]
+    assert said == ["198.51.100.7", PROXY, PROXY]

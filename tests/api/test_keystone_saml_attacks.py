@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keystone_cloud import Cloud
+from keystone_cloud import Cloud, Heard
 from lxml import etree
 from saml_forge import (
     FOR,
@@ -25,7 +25,6 @@ from saml_forge import (
     sign,
 )
 
-from aerostat.contracts.events import Event
 from aerostat.kit.clock import iso
 
 
@@ -35,23 +34,13 @@ async def saml(tmp_path: Path) -> AsyncIterator[Cloud]:
         yield cloud
 
 
-class Heard:
-    """Keeps the events that it is told."""
-
-    def __init__(self) -> None:
-        self.payloads: list[dict[str, Any]] = []
-
-    def emit(self, event: Event) -> None:
-        self.payloads.append(event.payload)
-
-
 async def test_the_right_one_counts_and_only_once(saml: Cloud) -> None:
     document = sign(response(saml, await ask(saml)))
     saml.keystone.notifier = heard = Heard()
     reply = await bring(saml, document)
     assert reply.status_code == 201 and reply.json()["token"]["user"]["name"] == "ada"
     assert (await bring(saml, document)).status_code == 401
-    good, bad = heard.payloads
+    good, bad = (event.payload for event in heard.events)
     assert (good["outcome"], bad["outcome"]) == ("success", "failure")
     assert good["initiator"]["username"] == "ada"
     assert good["initiator"]["credential"]["identityProvider"] == "corp"

@@ -33,6 +33,7 @@ from aerostat.kit.clock import SystemClock
 from aerostat.kit.db.engine import Database, Tx
 from aerostat.kit.db.open import open_database
 from aerostat.kit.errors import BadRequest
+from aerostat.kit.http.proxies import BehindProxies, networks
 from aerostat.kit.http.serve import HttpServer, Tls
 from aerostat.kit.ids import new_uuid
 from aerostat.kit.log import Logger
@@ -112,8 +113,10 @@ class Control:
         if "nova-metadata" in self._roles and plane.nova.config.metadata_proxy_shared_secret:
             apps.append((MetadataApi(plane.nova), s.own_port(METADATA_PORT)))
         tls = Tls(s.tls_cert, s.tls_key, s.tls_client_ca) if s.tls_cert else None
+        proxies = networks(s.trusted_proxies)
         for app, port in apps:
-            server = HttpServer(app, s.listen, port, tls)
+            behind = BehindProxies(app, proxies, s.client_certificate_header) if proxies else app
+            server = HttpServer(behind, s.listen, port, tls)
             await server.start()
             self._servers.append(server)
         if "nova-novncproxy" in self._roles:

@@ -58,6 +58,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls_client_ca: str = ""
     """A PEM file: clients may show certificates of these authorities (OAuth 2.0 mutual TLS)."""
 
+    trusted_proxies: str = ""
+    """Addresses and networks of load balancers, with commas: their word about clients counts.
+
+    That is X-Forwarded-For and `client_certificate_header`; of others neither counts.
+    """
+
+    client_certificate_header: str = "Client-Cert"
+    """In which header load balancers pass on the certificate that a client showed to them.
+
+    Source: RFC 9440; what HAProxy and nginx can write is understood too.
+    """
+
     public_tls: bool = False
     """The catalogue's URLs say https although the APIs do not: a load balancer speaks TLS."""
 

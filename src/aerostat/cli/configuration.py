@@ -17,6 +17,7 @@ from aerostat.cli.command import Command
 from aerostat.kit.db import migrate
 from aerostat.kit.db.open import open_database
 from aerostat.kit.errors import BadRequest, Fault
+from aerostat.kit.http.proxies import networks
 from aerostat.kit.manifest import Manifest
 from aerostat.services.keystone.federation_config import OpenIdClient, SamlPeer
 
@@ -50,6 +51,8 @@ async def check(settings: Settings) -> list[Finding]:
     found = [_file(settings.state_dir / "aerostat.toml")]
     if settings.tls_cert:
         found.append(_tls(settings))
+    if settings.trusted_proxies:
+        found.append(_proxies(settings))
     if settings.database_url:
         found.append(await _tried("database_url", settings, _database))
     if settings.bus_urls:
@@ -96,6 +99,13 @@ def _file(path: Path) -> Finding:
     if secret and path.stat().st_mode & 0o007:
         return Finding(path.name, "", "holds passwords and everybody may read it: chmod o= it")
     return Finding(path.name, f"{len(values)} settings")
+
+
+def _proxies(settings: Settings) -> Finding:
+    try:
+        return Finding("trusted_proxies", f"{len(networks(settings.trusted_proxies))} network(s)")
+    except BadRequest as why:
+        return Finding("trusted_proxies", "", why.message)
 
 
 def _tls(settings: Settings) -> Finding:
