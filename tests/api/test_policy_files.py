@@ -8,6 +8,8 @@ from tests.whole_cloud import WholeCloud
 
 from aerostat.cli.configuration import check
 from aerostat.kit.errors import BadRequest
+from aerostat.kit.http.policy import Policy
+from aerostat.services.nova.service import manifest
 
 RULES = """
 "billing": "role:accountant"
@@ -53,3 +55,37 @@ async def test_config_check_reads_them(tmp_path: Path, text: str, problem: str) 
     if problem == "cannot be used":
         with pytest.raises(BadRequest, match=r"nova\.yaml"):
             await cloud.start()
+
+
+async def test_changes_count_without_a_restart(tmp_path: Path) -> None:
+    cloud = WholeCloud(tmp_path)
+    await cloud.start()
+    now = 0.0
+    file = cloud.settings.policy_file("nova")
+    cloud.plane.apps["nova"].policy = Policy(manifest.rules, file, monotonic=lambda: now)
+    member = await cloud.user("mia", "member", "admin")
+
+    async def status() -> int:
+        return int((await member.get("nova", "/v2.1/servers")).status_code)
+
+    listing = '"os_compute_api:servers:index": "{0}"'
+    assert await status() == 200
+    for text, expected in (
+        (listing.format("!"), 403),
+        ("{", 403),  # With mistakes: what was there before goes on.
+        (listing.format("rule:nobody_wrote_this"), 403),
+        (listing.format("@"), 200),
+        (listing.format("role:reader and role:admin"), 403),
+        ("", 200),
+        (listing.format("!"), 403),
+        (None, 200),  # Taken away: upstream's defaults.
+    ):
+        before = await status()
+        if text is None:
+            file.unlink()
+        else:
+            write(tmp_path, text)
+        assert await status() == before  # Not looked at with every request.
+        now += 1.0
+        assert await status() == expected, text
+    await cloud.stop()

@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     policy_dir: str = ""
     """Where an operator's rules are: nova.yaml, neutron.yaml, ...; `policy` in the state directory
-    if empty. Read at start.
+    if empty. Changes count within a second; a file with mistakes changes nothing.
 
     Source: [oslo_policy] policy_file.
     """

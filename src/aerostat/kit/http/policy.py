@@ -1,9 +1,11 @@
 """Policy rules with upstream's names and defaults, checked by oslo.policy.
 
-An operator's policy.yaml overrides defaults, as upstream. Source: oslo.policy documentation.
+An operator's policy.yaml overrides defaults, as upstream, and counts as soon as it is changed.
+Source: oslo.policy documentation.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,12 @@ from oslo_policy import policy as oslo
 
 from aerostat.kit.context import Context
 from aerostat.kit.errors import BadRequest, Forbidden
+from aerostat.kit.log import Logger
+
+log = Logger("policy")
+
+LOOK_S = 1.0
+"""How often the operator's file is looked at, at the most."""
 
 ADMIN = "role:admin"
 READER = "role:reader"
@@ -53,25 +61,35 @@ IMPLIED: dict[str, tuple[str, ...]] = {
 class Policy:
     """The rules of one service, defaults overridden by the operator's file if there is one.
 
-    Raises: BadRequest (the file cannot be read, or its rules make no sense).
+    Raises: BadRequest (the file cannot be read, or its rules make no sense). If that happens to
+    it later, the rules that were read before go on.
     """
 
-    def __init__(self, rules: Sequence[Rule], file: Path | None = None) -> None:
-        file = file if file is not None and file.exists() else None
-        conf = cfg.ConfigOpts()
-        conf(args=[], default_config_files=[], default_config_dirs=[])
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        file: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.rules = {r.name: r for r in (CONTEXT_IS_ADMIN, *rules)}
-        self._enforcer = oslo.Enforcer(
-            conf, policy_file=str(file) if file else "/nonexistent", use_conf=file is not None
-        )
-        for rule in self.rules.values():
-            self._enforcer.register_default(oslo.RuleDefault(rule.name, rule.check))
+        self._file, self._monotonic = file, monotonic
+        self._version = _version(file)
+        self._enforcer = _enforcer(self.rules.values(), file if self._version else None)
+        self._look_at = monotonic() + LOOK_S
+
+    def _look(self) -> None:
+        """Read the file again if it is another one than before."""
+        self._look_at = self._monotonic() + LOOK_S
+        version = _version(self._file)
+        if version == self._version:
+            return
+        self._version = version
         try:
-            self._enforcer.load_rules(force_reload=True)
-            if file is not None:
-                self._enforcer.check_rules(raise_on_violation=True)
-        except (ValueError, OSError, cfg.Error, oslo.InvalidDefinitionError) as why:
-            raise BadRequest(f"The rules in {file} cannot be used: {why}", field="policy") from why
+            self._enforcer = _enforcer(self.rules.values(), self._file if version else None)
+        except BadRequest as why:
+            log.error("policy.file_refused", file=str(self._file), reason=why.message)
+        else:
+            log.info("policy.file_read", file=str(self._file), there=bool(version))
 
     def unknown(self) -> list[str]:
         """Return the rules of the operator's file that nothing here asks for or refers to."""
@@ -81,6 +99,8 @@ class Policy:
 
     def allows(self, ctx: Context, rule: Rule, target: Mapping[str, Any] | None = None) -> bool:
         """Tell whether `ctx` may do what `rule` guards to `target` (default: its own project)."""
+        if self._file is not None and self._monotonic() >= self._look_at:
+            self._look()
         if rule.scope and _scope(ctx) not in rule.scope:
             return False
         check = self._enforcer.rules[rule.name]
@@ -92,6 +112,32 @@ class Policy:
         """Raises: Forbidden, with the name of the rule."""
         if not self.allows(ctx, rule, target):
             raise Forbidden(f"Policy doesn't allow {rule.name} to be performed.", field=rule.name)
+
+
+def _version(file: Path | None) -> tuple[int, ...]:
+    """Return what differs when a file does; nothing if there is none."""
+    try:
+        found = file.stat() if file is not None else None
+    except OSError:
+        found = None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else ()
+
+
+def _enforcer(rules: Iterable[Rule], file: Path | None) -> oslo.Enforcer:
+    conf = cfg.ConfigOpts()
+    conf(args=[], default_config_files=[], default_config_dirs=[])
+    made = oslo.Enforcer(
+        conf, policy_file=str(file) if file else "/nonexistent", use_conf=file is not None
+    )
+    for rule in rules:
+        made.register_default(oslo.RuleDefault(rule.name, rule.check))
+    try:
+        made.load_rules(force_reload=True)
+        if file is not None:
+            made.check_rules(raise_on_violation=True)
+    except (ValueError, OSError, cfg.Error, oslo.InvalidDefinitionError) as why:
+        raise BadRequest(f"The rules in {file} cannot be used: {why}", field="policy") from why
+    return made
 
 
 def _passes(check: Any, target: Mapping[str, Any], creds: Any, enforcer: Any, name: str) -> bool:
