@@ -5,21 +5,24 @@ Source: glance documentation, `worker_self_reference_url`.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from glance_cloud import OCTETS, Cloud, authenticate, cloud_in
+from tests import certificates
 
 from aerostat.assembly.image_stores import open_stores
 from aerostat.kit.clock import SystemClock
 from aerostat.kit.http.edge import Api
 from aerostat.kit.http.policy import Policy
-from aerostat.kit.http.serve import HttpServer
+from aerostat.kit.http.serve import HttpServer, Tls
 from aerostat.services.glance import runtime
 from aerostat.services.glance.config import FileStore, GlanceConfig
 from aerostat.services.glance.domain import leases
+from aerostat.services.glance.peers import Peers
 from aerostat.services.glance.service import manifest
 
 DATA = b"staged" * 10_000
@@ -53,9 +56,15 @@ class _Later:
 
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
+    async with pair_at(tmp_path, "http://127.0.0.1") as started:
+        yield started
+
+
+@asynccontextmanager
+async def pair_at(tmp_path: Path, address: str, tls: Tls | None = None) -> AsyncIterator[Pair]:
     apps = [_Later(), _Later()]
-    servers = [HttpServer(app, "127.0.0.1", 0) for app in apps]
-    urls = [f"http://127.0.0.1:{await server.start()}" for server in servers]
+    servers = [HttpServer(app, "127.0.0.1", 0, tls) for app in apps]
+    urls = [f"{address}:{await server.start()}" for server in servers]
     store = {"file": FileStore(filesystem_store_datadir=str(tmp_path / "images"))}
     configs = [GlanceConfig(enabled_backends=store, worker_self_reference_url=url) for url in urls]
     async with cloud_in(tmp_path / "one", configs[0]) as one:
@@ -83,6 +92,21 @@ async def test_an_import_goes_where_the_data_is(pair: Pair) -> None:
     assert (await pair.two.show(image_id))["status"] == "active"
     for copy in (pair.one, pair.two):
         assert (await copy.ask("GET", f"/v2/images/{image_id}/file")).content == DATA
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_an_authority_of_ones_own(tmp_path: Path, trusted: bool) -> None:
+    authority, files = certificates.pair("authority"), ("server.pem", "server.key", "ca.pem")
+    authority.write(tmp_path / "ca.pem", tmp_path / "ca.key")
+    certificates.pair("localhost", authority).write(tmp_path / files[0], tmp_path / files[1])
+    cert, key, ca = (str(tmp_path / file) for file in files)
+    async with pair_at(tmp_path, "https://localhost", Tls(cert, key)) as pair:
+        pair.two.glance.peers = Peers(ca if trusted else "")
+        body = {"method": {"name": "glance-direct"}}
+        path = f"/v2/images/{await pair.staged()}/import"
+        reply = await pair.two.ask("POST", path, json=body)
+        assert reply.status_code == (202 if trusted else 504)
+        await pair.one.settled()
 
 
 async def test_what_the_other_copy_says_is_said(pair: Pair) -> None:

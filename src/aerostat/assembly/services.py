@@ -27,6 +27,7 @@ from aerostat.services.glance import provides as glance_provides
 from aerostat.services.glance import runtime as glance_runtime
 from aerostat.services.glance import service as glance_service
 from aerostat.services.glance.config import GlanceConfig
+from aerostat.services.glance.peers import Peers
 from aerostat.services.glance.registry import RegistryDatabase, RegistryProvider
 from aerostat.services.keystone import provides as keystone_provides
 from aerostat.services.keystone import runtime as keystone_runtime
@@ -219,6 +220,7 @@ async def _glance(
     keys = settings.keystone_dir
     glance = glance_runtime.build(db, state, stores, config, keys=keys, clock=clock)
     glance.identity = identity.at(bus)
+    glance.peers = Peers(settings.tls_ca)
     if not db.shared:  # What another copy is writing is none of this one's business.
         await glance_provides.recover(glance)
     image.serve(bus, glance_provides.ImageProvider(glance))

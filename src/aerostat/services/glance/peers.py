@@ -3,6 +3,7 @@
 Source: glance documentation, `worker_self_reference_url`.
 """
 
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,13 @@ class Answer(Struct, frozen=True):
 
 
 class Peers:
-    """The other copies of glance-api."""
+    """The other copies of glance-api; `cacert` is a PEM file with who signed their certificates.
 
-    def __init__(self) -> None:
+    Without it those count whom the system trusts.
+    """
+
+    def __init__(self, cacert: str = "") -> None:
+        self._cacert = cacert
         self._http: Any = None
 
     async def ask(
@@ -36,7 +41,8 @@ class Peers:
         import httpx  # heavy: only copies with staging folders of their own need it
 
         if self._http is None:
-            self._http = httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S)
+            trusted = ssl.create_default_context(cafile=self._cacert) if self._cacert else True
+            self._http = httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, verify=trusted)
         sent = {name: headers[name] for name in PASSED_ON if name in headers}
         try:
             reply = await self._http.request(method, url, headers=sent, content=body)
