@@ -334,6 +334,20 @@ async def test_limits(cloud: Cloud) -> None:
     assert (await cloud.get("/limits/model"))["model"]["name"] == "flat"
 
 
+async def test_a_description_that_was_never_given_is_null(cloud: Cloud) -> None:
+    for noun, path, values in (
+        ("endpoint_group", "/OS-EP-FILTER/endpoint_groups", {"filters": {"interface": "public"}}),
+        ("consumer", "/OS-OAUTH1/consumers", {}),
+        ("role", "/roles", {}),
+    ):
+        made = await cloud.make(noun, path[1:], **values)
+        assert made["description"] is None
+        for description in ("x", None):
+            body = {noun: {"description": description}}
+            reply = await cloud.call("PATCH", f"{path}/{made['id']}", json=body)
+            assert reply.json()[noun]["description"] == description
+
+
 async def test_other_password_forms(cloud: Cloud) -> None:
     user = await cloud.make("user", password=None)
     assert (await cloud.authenticate(by_password(user["id"], ""))).status_code == 401

@@ -356,16 +356,49 @@ async def test_quotas(cloud: Cloud) -> None:
     assert await cloud.error("POST", "/networks", {"network": {}}, 409) == "OverQuota"
     shown = (await cloud.ask("GET", "/quotas/p/details"))["quota"]["network"]
     assert shown == {"limit": 1, "used": 1, "reserved": 0}
+    assert await cloud.ask("GET", "/quotas/tenant") == {"tenant": {"tenant_id": "p"}}
+    assert await cloud.ask("GET", "/quotas/project") == {"project": {"project_id": "p"}}
+    less = {"network": 0, "check_limit": True}
+    await cloud.ask("PUT", "/quotas/p", {"quota": less}, who="admin", status=400)
+    await cloud.ask("PUT", "/quotas/p", {"quota": {**less, "force": True}}, who="admin")
     await cloud.ask("DELETE", "/quotas/p", who="admin")
     await cloud.make("networks")
+
+
+async def test_what_there_is_may_be_filtered(cloud: Cloud) -> None:
+    for path, count in (
+        ("service-providers?service_type=VPN", 0),
+        ("service-providers?service_type=L3_ROUTER_NAT", 1),
+        ("availability_zones?resource=router&state=available", 1),
+    ):
+        (found,) = (await cloud.ask("GET", f"/{path}")).values()
+        assert len(found) == count
+
+
+async def test_an_external_network_without_subnets_is_a_gateway(cloud: Cloud) -> None:
+    outside = await cloud.make("networks", who="admin@a", **{"router:external": True})
+    gateway = {"network_id": outside["id"]}
+    router = await cloud.make("routers", who="admin@a", external_gateway_info=gateway)
+    assert router["external_gateway_info"]["external_fixed_ips"] == []
+    wanted = await Control(cloud.neutron).wanted(host="h1")
+    assert wanted.routers[0].gateway_ips == []
+    (agent,) = (await cloud.ask("GET", "/agents?agent_type=L3 agent", who="admin"))["agents"]
+    path, body = f"/agents/{agent['id']}/l3-routers", {"router_id": router["id"]}
+    await cloud.ask("DELETE", f"{path}/{router['id']}", who="admin")
+    assert await cloud.ask("POST", path, body, who="admin") is None
+    await cloud.ask("DELETE", f"/routers/{router['id']}", who="admin@a")
 
 
 async def test_tags_and_if_match(cloud: Cloud) -> None:
     network = await cloud.make("networks")
     path = f"/networks/{network['id']}"
     await cloud.ask("PUT", f"{path}/tags", {"tags": ["red", "blue"]})
-    await cloud.ask("PUT", f"{path}/tags/green", status=201)
+    assert await cloud.ask("PUT", f"{path}/tags/green", status=201) is None
     await cloud.ask("DELETE", f"{path}/tags/red")
+    more = await cloud.ask("POST", f"{path}/tags", {"tags": ["green"]}, status=200)
+    assert more == {"tags": ["green"]}
+    for wrong in ({"tags": ["a", "a"]}, {"tags": "a"}, {"tags": ["a" * 256]}, {}):
+        await cloud.ask("PUT", f"{path}/tags", wrong, status=400)
     assert (await cloud.ask("GET", f"{path}/tags"))["tags"] == ["blue", "green"]
     assert len((await cloud.ask("GET", "/networks?tags=blue,green"))["networks"]) == 1
     assert len((await cloud.ask("GET", "/networks?not-tags=blue"))["networks"]) == 0

@@ -35,7 +35,9 @@ def _pair(req: Request[Any]) -> ProjectEndpoint | ProjectEndpointGroup:
 
 def group_view(req: Request[Any], item: EndpointGroup) -> Document:
     """Return an endpoint group as shown."""
-    return views.plain(req, "OS-EP-FILTER/endpoint_groups", item)
+    shown = views.plain(req, "OS-EP-FILTER/endpoint_groups", item)
+    shown["description"] = shown["description"] or None
+    return shown
 
 
 async def check(keystone: Keystone, req: Request[None]) -> None:

@@ -31,6 +31,7 @@ def consumer_view(req: Request[Any], item: Consumer) -> Document:
     """Return an OAuth consumer as shown; its secret only where it was made."""
     shown = views.plain(req, "OS-OAUTH1/consumers", item)
     del shown["secret"]
+    shown["description"] = shown["description"] or None
     return shown
 
 

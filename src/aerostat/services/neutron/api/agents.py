@@ -4,9 +4,9 @@ from typing import Any
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest
-from aerostat.kit.http.route import Request, Routes
+from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.neutron import policies
-from aerostat.services.neutron.api.resources import PAGING, Shown, call_of
+from aerostat.services.neutron.api.resources import PAGING, Shown, call_of, nothing
 from aerostat.services.neutron.domain import agents, scheduling
 from aerostat.services.neutron.runtime import NeutronService
 from aerostat.services.neutron.schemas.checks import boolean
@@ -75,11 +75,12 @@ def _assign(url: str, key: str, rules: tuple[str, str], verbs: tuple[Any, Any]) 
     add, drop = verbs
 
     @routes.post(url, policy=create, body=dict[str, Any])
-    async def assign(neutron: NeutronService, req: Request[dict[str, Any]]) -> None:
+    async def assign(neutron: NeutronService, req: Request[dict[str, Any]]) -> Reply:
         call, wanted = call_of(neutron, req), req.body.get(key)
         if not isinstance(wanted, str):
             raise BadRequest(f"'{key}' is required", field=key)
         await neutron.db.write(add, call, req.path["id"], wanted)
+        return nothing()
 
     @routes.delete(url + "/{other}", policy=delete)
     async def dismiss(neutron: NeutronService, req: Request[None]) -> None:

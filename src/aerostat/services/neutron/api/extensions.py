@@ -37,6 +37,8 @@ KNOWN: dict[str, str] = {
     "port-security": "Port Security",
     "project-id": "project_id field enabled",
     "provider": "Provider Network",
+    "quota-check-limit": "Quota engine limit check",
+    "quota-check-limit-default": "Quota engine limit check by default",
     "quota_details": "Quota details management support",
     "quotas": "Quota management support",
     "revision-if-match": "If-Match constraints based on revision_number",
@@ -53,7 +55,8 @@ KNOWN: dict[str, str] = {
     "stateful-security-group": "Stateful security group",
     "subnet-service-types": "Subnet service types",
     "subnet_allocation": "Subnet Allocation",
-    "uplink-status-propagation": "Port uplink status propagation",
+    "tag-creation": "Tag creation extension",
+    "uplink-status-propagation": "Uplink status propagation extension",
 }
 
 

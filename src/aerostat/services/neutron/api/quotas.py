@@ -13,6 +13,8 @@ from aerostat.services.neutron.schemas.checks import integer
 routes: Routes[NeutronService] = Routes("quotas")
 GET, UPDATE = policies.BY_NAME["get_quota"], policies.BY_NAME["update_quota"]
 MOST = 2147483647
+NO_LIMITS = {"tenant_id", "project_id", "force", "check_limit"}
+"""Keys of a change that are no resources. Limits are checked without `check_limit` too."""
 
 
 @routes.get("/quotas", policy=UPDATE)
@@ -26,13 +28,15 @@ async def index(neutron: NeutronService, req: Request[None]) -> dict[str, Any]:
     return {"quotas": out}
 
 
-async def _own(_neutron: NeutronService, req: Request[None]) -> dict[str, Any]:
-    """Show the caller's project."""
-    return {"tenant": {"tenant_id": req.ctx.project_id, "project_id": req.ctx.project_id}}
+def _own(key: str) -> None:
+    @routes.get(f"/quotas/{key}", policy=None)
+    async def own(_neutron: NeutronService, req: Request[None]) -> dict[str, Any]:
+        """Show the caller's project."""
+        return {key: {f"{key}_id": req.ctx.project_id}}
 
 
-routes.get("/quotas/tenant", policy=None)(_own)
-routes.get("/quotas/project", policy=None)(_own)
+_own("tenant")
+_own("project")
 
 
 @routes.get("/quotas/{id}", policy=None)
@@ -61,13 +65,13 @@ routes.get("/quotas/{id}/details.json", policy=None)(_details)
 
 @routes.put("/quotas/{id}", policy=UPDATE, body=dict[str, Any])
 async def update(neutron: NeutronService, req: Request[dict[str, Any]]) -> dict[str, Any]:
-    """Set some limits of a project."""
+    """Set some limits of a project; none below what it uses, unless `force` says so."""
     given = req.body.get("quota")
     if not isinstance(given, dict):
         raise BadRequest("Unable to find 'quota' in request body")
     values: dict[str, int] = {}
     for name, value in given.items():
-        if name in ("tenant_id", "project_id"):
+        if name in NO_LIMITS:
             continue
         if name not in neutron.config.quotas:
             raise BadRequest(f"Unrecognized attribute(s) '{name}'", field=name)
@@ -75,7 +79,7 @@ async def update(neutron: NeutronService, req: Request[dict[str, Any]]) -> dict[
             values[name] = integer(-1, MOST)(value)
         except ValueError as why:
             raise BadRequest(f"Invalid input for {name}. Reason: {why}.", field=name) from why
-    await neutron.db.write(quotas.put, req.path["id"], values)
+    await neutron.db.write(quotas.put, req.path["id"], values, given.get("force") is True)
     return {"quota": await neutron.db.read(quotas.limits, call_of(neutron, req), req.path["id"])}
 
 

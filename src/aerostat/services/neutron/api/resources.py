@@ -29,6 +29,11 @@ def call_of(neutron: NeutronService, req: Request[Any]) -> Call:
     return Call(req.ctx, neutron, neutron.clock.now(), may)
 
 
+def nothing() -> Reply:
+    """Return what upstream says in a body where there is nothing to say, and not 204: null."""
+    return Reply(raw=b"null")
+
+
 def listing(req: Request[Any], config_limit: int) -> Listing:
     """Read a list's query. Raises: BadRequest."""
     query = req.query

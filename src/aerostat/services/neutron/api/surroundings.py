@@ -21,17 +21,22 @@ async def zones(_neutron: NeutronService, req: Request[None]) -> dict[str, Any]:
         {"name": "nova", "resource": resource, "state": "available"}
         for resource in ("network", "router")
     ]
-    for name in ("name", "resource", "state"):
-        if wanted := req.query.all(name):
-            found = [zone for zone in found if zone[name] in wanted]
-    return {"availability_zones": found}
+    return {"availability_zones": _filtered(req, found)}
+
+
+def _filtered(req: Request[None], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        one
+        for one in found
+        if all(str(one[name]) in req.query.all(name) for name in one if req.query.all(name))
+    ]
 
 
 @routes.get("/service-providers", policy=ANYONE)
-async def providers(_neutron: NeutronService, _req: Request[None]) -> dict[str, Any]:
+async def providers(_neutron: NeutronService, req: Request[None]) -> dict[str, Any]:
     """List providers of services."""
     provider = {"service_type": "L3_ROUTER_NAT", "name": "single_node", "default": True}
-    return {"service_providers": [provider]}
+    return {"service_providers": _filtered(req, [provider])}
 
 
 @routes.get("/network-ip-availabilities", policy=ADMIN)

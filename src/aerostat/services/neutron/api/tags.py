@@ -4,8 +4,8 @@ from typing import Any
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, NotFound
-from aerostat.kit.http.route import Request, Routes
-from aerostat.services.neutron.api.resources import call_of
+from aerostat.kit.http.route import Reply, Request, Routes
+from aerostat.services.neutron.api.resources import call_of, nothing
 from aerostat.services.neutron.domain import resources
 from aerostat.services.neutron.runtime import NeutronService
 from aerostat.services.neutron.schemas.checks import list_of, text
@@ -51,9 +51,11 @@ def _declare(noun: str) -> None:
     async def replace(neutron: NeutronService, req: Request[dict[str, Any]]) -> dict[str, Any]:
         return {"tags": await change(neutron, req, set(_tags(req.body)), None)}
 
-    @routes.post(url, policy=None, body=dict[str, Any])
+    @routes.post(url, policy=None, body=dict[str, Any], status=200)
     async def more(neutron: NeutronService, req: Request[dict[str, Any]]) -> dict[str, Any]:
-        return {"tags": await change(neutron, req, set(_tags(req.body)), set())}
+        given = _tags(req.body)
+        await change(neutron, req, set(given), set())
+        return {"tags": given}
 
     @routes.delete(url, policy=None)
     async def clear(neutron: NeutronService, req: Request[None]) -> None:
@@ -67,8 +69,9 @@ def _declare(noun: str) -> None:
             raise NotFound(f"Tag {req.path['tag']} could not be found.", code="TagNotFound")
 
     @routes.put(url + "/{tag}", policy=None, status=201)
-    async def add(neutron: NeutronService, req: Request[None]) -> None:
-        await change(neutron, req, {req.path["tag"]}, set())
+    async def add(neutron: NeutronService, req: Request[None]) -> Reply:
+        await change(neutron, req, set(_tags({"tags": [req.path["tag"]]})), set())
+        return nothing()
 
     @routes.delete(url + "/{tag}", policy=None)
     async def remove(neutron: NeutronService, req: Request[None]) -> None:
@@ -77,7 +80,9 @@ def _declare(noun: str) -> None:
 
 def _tags(body: dict[str, Any]) -> list[str]:
     try:
-        return [str(tag) for tag in list_of(text(255), unique=False)(body.get("tags"))]
+        return [str(tag) for tag in list_of(text(255))(body["tags"])]
+    except KeyError as why:
+        raise BadRequest("Invalid tags body", code="HTTPBadRequest", field="tags") from why
     except ValueError as why:
         raise BadRequest(f"Invalid tags: {why}", code="HTTPBadRequest", field="tags") from why
 

@@ -59,9 +59,16 @@ def overridden(tx: Tx) -> list[str]:
     return [row[0] for row in tx.all(select(t.quotas.c.project_id).distinct())]
 
 
-def put(tx: Tx, project_id: str, values: dict[str, int]) -> None:
-    """Set some limits of a project."""
+def put(tx: Tx, project_id: str, values: dict[str, int], force: bool) -> None:
+    """Set some limits of a project. Raises: BadRequest (below what it uses, without `force`)."""
     for resource, limit in values.items():
+        now = used(tx, resource, project_id) if resource in COUNTED and not force else 0
+        if 0 <= limit < now:
+            raise faults.bad(
+                "HTTPBadRequest",
+                f"Quota limit {limit} for {resource} must be greater than or equal to already "
+                f"used {now}",
+            )
         reset(tx, project_id, resource)
         tx.run(insert(t.quotas).values(project_id=project_id, resource=resource, limit=limit))
 

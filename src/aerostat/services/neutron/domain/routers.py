@@ -90,10 +90,6 @@ def set_gateway(tx: Tx, call: Call, row: Any, info: dict[str, Any] | None) -> No
 def _gateway_port(
     tx: Tx, call: Call, row: Any, network: Any, fixed: list[dict[str, str]] | None
 ) -> str:
-    if tx.first(select(S.id).where(S.network_id == network.id).limit(1)) is None:
-        raise faults.bad(
-            "BadRequest", f"No subnets are on external network {network.id}: no address is left"
-        )
     values = {
         "project_id": "",
         "device_id": row.id,
