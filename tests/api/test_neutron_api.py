@@ -389,6 +389,13 @@ async def test_an_external_network_without_subnets_is_a_gateway(cloud: Cloud) ->
     await cloud.ask("DELETE", f"/routers/{router['id']}", who="admin@a")
 
 
+async def test_a_mac_address_may_be_any_but_zero(cloud: Cloud) -> None:
+    network, _ = await cloud.tenant()
+    for mac, status in (("11:22:33:44:55:66", 201), ("00:00:00:00:00:00", 400)):
+        body = {"port": {"network_id": network["id"], "mac_address": mac}}
+        await cloud.ask("POST", "/ports", body, who="admin@p", status=status)
+
+
 async def test_tags_and_if_match(cloud: Cloud) -> None:
     network = await cloud.make("networks")
     path = f"/networks/{network['id']}"

@@ -34,6 +34,48 @@ async def test_diagnostics(cloud: WholeCloud) -> None:
     assert (await other.get("nova", url)).status_code == 404
 
 
+async def test_topology(cloud: WholeCloud) -> None:
+    admin, server_id, _ = await built(cloud)
+    url = f"/v2.1/servers/{server_id}/topology"
+    for version, status in (("2.77", 404), ("2.78", 200)):
+        headers = {"OpenStack-API-Version": f"compute {version}"}
+        reply = await admin.request("nova", "GET", url, None, headers)
+        assert reply.status_code == status
+    assert reply.json() == {"nodes": [], "pagesize_kb": None}
+    other = await cloud.user("mallory", "member", "elsewhere")
+    assert (await other.request("nova", "GET", url, None, headers)).status_code == 404
+
+
+async def test_changes_count_in_the_seconds_that_are_shown(cloud: WholeCloud) -> None:
+    admin, server_id, _ = await built(cloud)
+    url = "/v2.1/servers/detail"
+    headers = {"OpenStack-API-Version": "compute 2.66"}
+
+    async def ids(query: str) -> list[str]:
+        reply = await admin.request("nova", "GET", f"{url}?{query}", None, headers)
+        return [one["id"] for one in reply.json()["servers"]]
+
+    (shown,) = (await admin.get("nova", url)).json()["servers"]
+    when = shown["updated"]
+    assert await ids(f"changes-since={when}&changes-before={when}") == [server_id]
+    assert await ids("changes-before=2020-01-01T00:00:00Z") == []
+    wrong = f"{url}?changes-since={when}&changes-before=2020-01-01T00:00:00Z"
+    assert (await admin.request("nova", "GET", wrong, None, headers)).status_code == 400
+    await admin.delete("nova", f"/v2.1/servers/{server_id}")
+    await cloud.nova.sagas.idle()
+    assert await ids("") == []
+    assert await ids("changes-before=2099-01-01T00:00:00Z") == [server_id]
+
+
+async def test_extensions_have_upstreams_names(cloud: WholeCloud) -> None:
+    admin = await cloud.admin()
+    found = (await admin.get("nova", "/v2.1/extensions")).json()["extensions"]
+    names = {one["alias"]: one["name"] for one in found}
+    assert names["OS-EXT-IMG-SIZE"] == "ImageSize" and names["os-quota-sets"] == "Quotas"
+    one = (await admin.get("nova", "/v2.1/extensions/OS-DCF")).json()["extension"]
+    assert one["name"] == "DiskConfig"
+
+
 async def test_usage_audit_log(cloud: WholeCloud) -> None:
     admin = await cloud.admin()
     url = "/v2.1/os-instance_usage_audit_log"

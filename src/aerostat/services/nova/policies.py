@@ -18,8 +18,8 @@ OWN_USER = f"{ADMIN} or user_id:%(user_id)s"
 RULES: list[Rule] = []
 
 
-def _rule(name: str, check: str) -> Rule:
-    rule = Rule(f"os_compute_api:{name}", check)
+def _rule(name: str, check: str, prefix: str = "os_compute_api:") -> Rule:
+    rule = Rule(prefix + name, check)
     RULES.append(rule)
     return rule
 
@@ -33,7 +33,7 @@ SERVERS_SHOW = _rule("servers:show", READER)
 SERVERS_SHOW_HOST = _rule("servers:show:host_status", ADMINS)
 SERVERS_CREATE = _rule("servers:create", MEMBER)
 SERVERS_CREATE_FORCED = _rule("servers:create:forced_host", ADMINS)
-SERVERS_CREATE_DEST = _rule("compute:servers:create:requested_destination", ADMINS)
+SERVERS_CREATE_DEST = _rule("compute:servers:create:requested_destination", ADMINS, prefix="")
 SERVERS_UPDATE = _rule("servers:update", MEMBER)
 SERVERS_DELETE = _rule("servers:delete", MEMBER)
 SERVERS_START = _rule("servers:start", MEMBER)
@@ -121,6 +121,7 @@ ACTIONS_LIST = _rule("os-instance-actions:list", READER)
 ACTIONS_SHOW = _rule("os-instance-actions:show", READER)
 ACTIONS_EVENTS = _rule("os-instance-actions:events", ADMINS)
 DIAGNOSTICS = _rule("os-server-diagnostics", ADMINS)
+TOPOLOGY = _rule("compute:server:topology:index", READER, prefix="")
 EXTERNAL_EVENTS = _rule("os-server-external-events:create", ADMINS)
 USAGE_AUDIT = {
     verb: _rule(f"os-instance-usage-audit-log:{verb}", ADMINS) for verb in ("list", "show")

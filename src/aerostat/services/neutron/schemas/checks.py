@@ -114,7 +114,7 @@ def mac(value: Any) -> str:
     except TypeError as why:
         raise ValueError(f"'{value}' is not a valid MAC address") from why
     found = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
-    if not _MAC.match(found) or found == "00:00:00:00:00:00" or int(found[1], 16) & 1:
+    if not _MAC.match(found) or found == "00:00:00:00:00:00":
         raise ValueError(f"'{value}' is not a valid MAC address")
     return found
 

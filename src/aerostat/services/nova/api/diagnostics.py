@@ -1,4 +1,4 @@
-"""/servers/{id}/diagnostics: what a server uses of its host."""
+"""/servers/{id}/diagnostics and topology: what a server uses of its host, and from where."""
 
 from typing import Any
 
@@ -73,6 +73,14 @@ async def show(nova: Nova, req: Request[None]) -> dict[str, Any]:
         ],
         "nic_details": [_nic(nic) for nic in found.nics],
     }
+
+
+@routes.get("/servers/{server_id}/topology", policy=None, since="2.78")
+async def topology(nova: Nova, req: Request[None]) -> dict[str, Any]:
+    """Show the NUMA nodes of a server: none, for guests here have no NUMA topology."""
+    server = await servers.get(nova, req.ctx, req.path["server_id"])
+    req.enforce(policies.TOPOLOGY, {"project_id": server.project_id})
+    return {"nodes": [], "pagesize_kb": None}
 
 
 def _nic(nic: NicUse) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from aerostat.kit.http.microversion import Version
 from aerostat.kit.http.route import Request, Routes
 from aerostat.services.nova import policies
 from aerostat.services.nova.api.paging import page_links
-from aerostat.services.nova.api.queries import limit_of, time_of
+from aerostat.services.nova.api.queries import changed_between, limit_of
 from aerostat.services.nova.api.reading import base_of
 from aerostat.services.nova.domain import migrations
 from aerostat.services.nova.domain.migrations import Migration, MigrationQuery
@@ -62,13 +62,7 @@ def _query(req: Request[None], most: int | None) -> MigrationQuery:
     if not req.allows(policies.MIGRATIONS_ALL):
         equals["project_id"] = req.ctx.project_id
     paged = most is not None
-    since = time_of(req.query.get("changes-since"), "changes-since") if paged else None
-    before = time_of(req.query.get("changes-before"), "changes-before") if paged else None
-    if since is not None and before is not None and before < since:
-        raise BadRequest(
-            "The value of changes-since must be less than or equal to changes-before.",
-            field="changes-since",
-        )
+    since, before = changed_between(req) if paged else (None, None)
     return MigrationQuery(
         equals=equals,
         host=req.query.get("host"),

@@ -1,5 +1,6 @@
 """Query strings of lists. Source: compute api-ref, "List Servers"."""
 
+import math
 import re
 from typing import Any
 
@@ -46,6 +47,7 @@ def server_query(req: Request[None], all_projects: Rule, most: int) -> ServerQue
         project = q.get("project_id") or q.get("tenant_id")
     admin = req.allows(policies.SERVERS_ALL_FILTERS)
     status = q.all("status")
+    since, before = changed_between(req)
     return ServerQuery(
         project_id=project,
         equals=_equals(req, admin),
@@ -57,8 +59,8 @@ def server_query(req: Request[None], all_projects: Rule, most: int) -> ServerQue
         tags_any=_split(q.get("tags-any")),
         not_tags=_split(q.get("not-tags")),
         not_tags_any=_split(q.get("not-tags-any")),
-        changed_since=time_of(q.get("changes-since"), "changes-since"),
-        changed_before=time_of(q.get("changes-before"), "changes-before"),
+        changed_since=since,
+        changed_before=before,
         deleted=admin and q.flag("deleted"),
         sort_keys=[API_SORT_KEYS.get(k, k) for k in q.all("sort_key")],
         sort_dirs=q.all("sort_dir"),
@@ -91,6 +93,22 @@ def _patterns(given: list[str]) -> list[str]:
 
 def _split(text: str | None) -> list[str]:
     return [part for part in (text or "").split(",") if part]
+
+
+def changed_between(req: Request[None]) -> tuple[float | None, float | None]:
+    """Return the times of changes-since and changes-before, both included.
+
+    Times are shown in whole seconds: what changed within the last one is included too.
+    Raises: BadRequest.
+    """
+    since = time_of(req.query.get("changes-since"), "changes-since")
+    before = time_of(req.query.get("changes-before"), "changes-before")
+    if since is not None and before is not None and before < since:
+        raise BadRequest(
+            "The value of changes-since must be less than or equal to changes-before.",
+            field="changes-since",
+        )
+    return since, None if before is None else math.nextafter(math.floor(before) + 1, 0)
 
 
 def time_of(text: str | None, field: str) -> float | None:

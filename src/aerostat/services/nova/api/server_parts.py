@@ -9,7 +9,7 @@ from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.kit.saga.store import Record
 from aerostat.services.nova import policies
 from aerostat.services.nova.api.paging import page_links
-from aerostat.services.nova.api.queries import limit_of, time_of
+from aerostat.services.nova.api.queries import changed_between, limit_of
 from aerostat.services.nova.domain import actions, parts, servers
 from aerostat.services.nova.model.server import Server
 from aerostat.services.nova.runtime import Nova
@@ -216,8 +216,7 @@ async def instance_actions(nova: Nova, req: Request[None]) -> dict[str, Any]:
 
 def paged(req: Request[None], found: list[Record], most: int) -> list[Record]:
     """Return the page of a history that is asked for. Raises: BadRequest."""
-    since = time_of(req.query.get("changes-since"), "changes-since")
-    before = time_of(req.query.get("changes-before"), "changes-before")
+    since, before = changed_between(req)
     if since is not None:
         found = [r for r in found if (r.updated_at or r.created_at) >= since]
     if before is not None:

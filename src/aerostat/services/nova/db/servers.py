@@ -87,10 +87,10 @@ def find(tx: Tx, query: ServerQuery) -> list[Server]:
 
 def _conditions(query: ServerQuery) -> list[ColumnElement[bool]]:
     out: list[ColumnElement[bool]] = []
-    if not query.deleted and query.changed_since is None:
-        out.append(C.deleted == 0)
-    elif query.deleted:
+    if query.deleted:
         out.append(C.deleted != 0)
+    elif query.changed_since is None and query.changed_before is None:
+        out.append(C.deleted == 0)
     if query.project_id is not None:
         out.append(C.project_id == query.project_id)
     for column, value in query.equals.items():
