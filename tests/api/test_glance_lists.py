@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from glance_cloud import Cloud, cloud_in
+
+from aerostat.services.glance.db import images as rows
 
 
 @pytest.fixture
@@ -108,3 +111,27 @@ async def test_order_and_pages(cloud: Cloud) -> None:
 async def test_bad_queries(cloud: Cloud, query: str) -> None:
     reply = await cloud.ask("GET", f"/v2/images?{query}")
     assert reply.status_code == 400, reply.text
+
+
+@pytest.mark.parametrize("change", ["private", "gone"])
+async def test_change_amid_a_list(cloud: Cloud, change: str) -> None:
+    """An image that is closed or deleted while a list is made up is not in the list any more."""
+    secret = await cloud.image("other", name="secret", visibility="community")
+    await cloud.image(name="mine")
+    read, done = cloud.glance.db.read, False
+
+    async def read_late(fn: Any, *args: Any) -> Any:
+        nonlocal done
+        if fn is rows.whole and not done:
+            done = True
+            if change == "private":
+                closed = [{"op": "replace", "path": "/visibility", "value": "private"}]
+                await cloud.patch(secret["id"], closed, "other")
+            else:
+                await cloud.ask("DELETE", f"/v2/images/{secret['id']}", "other")
+        return await read(fn, *args)
+
+    cloud.glance.rendered.clear()
+    cloud.glance.db.read = read_late  # type: ignore[method-assign]
+    shown = await cloud.ask("GET", "/v2/images?visibility=all")
+    assert done and [image["name"] for image in shown.json()["images"]] == ["mine"]

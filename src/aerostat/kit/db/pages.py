@@ -19,10 +19,17 @@ def page(
 
     NULL sorts as the empty string or zero, in both directions and on every dialect.
     """
+    return tx.all(paged(stmt, sort, marker, limit))
+
+
+def paged(
+    stmt: Select[Any], sort: Sort, marker: Sequence[Any] | None, limit: int | None
+) -> Select[Any]:
+    """Return the statement whose rows `page` returns."""
     if marker is not None:
         stmt = stmt.where(_after(sort, marker))
     stmt = stmt.order_by(*(_key(c).desc() if d == "desc" else _key(c).asc() for c, d in sort))
-    return tx.all(stmt if limit is None else stmt.limit(limit))
+    return stmt if limit is None else stmt.limit(limit)
 
 
 def sort_columns(

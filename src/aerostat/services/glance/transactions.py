@@ -56,7 +56,8 @@ def _named(*functions: Callable[..., Any]) -> dict[str, Transaction]:
 
 
 READS = _named(
-    *(images.find, images.get, images.known, images.listed, images.missing, images.owned),
+    *(images.find, images.get, images.known, images.listed, images.missing, images.outlines),
+    *(images.owned, images.whole),
     *(image_verbs.see, changes.held, leases.staged, usage.counted),
     *(garbage.due, garbage.of_image, tasks.find, tasks.listed),
     *(members.of_image, member_verbs.find),

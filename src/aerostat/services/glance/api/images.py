@@ -9,7 +9,7 @@ from aerostat.services.glance import policies
 from aerostat.services.glance.api import passing, protecting, views
 from aerostat.services.glance.api.asking import document, permitted, viewer
 from aerostat.services.glance.domain import images, locations
-from aerostat.services.glance.model.image import Image, Move
+from aerostat.services.glance.model.image import Image, Move, Outline
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.schemas import attributes, patch
 from aerostat.services.glance.schemas.listing import listing
@@ -22,11 +22,27 @@ async def index(glance: Glance, req: Request[None]) -> Reply:
     """List images."""
     check_path(req)
     wanted = listing(req.query, viewer(req.ctx), glance.config)
-    found = await images.listed(glance, wanted)
-    shown = _permitted(glance, req, found)
-    if glance.protections is not None:
-        shown = [(protecting.seen(glance, req, image), places) for image, places in shown]
-    return Reply(raw=views.page(glance, shown, req.query, wanted.limit))
+    texts = None
+    while texts is None:
+        shown = _permitted(glance, req, await images.outlines(glance, wanted))
+        texts = await _documents(glance, req, shown)
+    last = shown[-1][0].id if shown and len(shown) == wanted.limit else ""
+    return Reply(raw=views.page(texts, req.query, last))
+
+
+async def _documents(
+    glance: Glance, req: Request[None], shown: list[tuple[Outline, bool]]
+) -> list[bytes] | None:
+    """Return images as JSON; None: one was changed meanwhile, so look again which are seen."""
+    known = [views.remembered(glance, one, places) for one, places in shown]
+    missing = [one for (one, _), text in zip(shown, known, strict=True) if text is None]
+    whole = await images.as_outlined(glance, missing)
+    if len(whole) < len(missing):
+        return None
+    return [
+        text or views.encoded(glance, protecting.seen(glance, req, whole[one.id]), places)
+        for (one, places), text in zip(shown, known, strict=True)
+    ]
 
 
 def check_path(req: Request[Any]) -> None:
@@ -42,22 +58,28 @@ async def delete_all(_glance: Glance, req: Request[None]) -> None:
     raise MethodNotAllowed()
 
 
-def _permitted(glance: Glance, req: Request[None], found: list[Image]) -> list[tuple[Image, bool]]:
+def _permitted(
+    glance: Glance, req: Request[None], found: list[Outline]
+) -> list[tuple[Outline, bool]]:
     """Return those that get_image allows, and whether locations are shown with each.
 
     Policy is asked once for images that are alike to it.
     """
-    member, answers = req.ctx.project_id, {}
+    member = req.ctx.project_id
+    answers: dict[tuple[str | None, str], tuple[bool, bool]] = {}
+    shown: list[tuple[Outline, bool]] = []
     for image in found:
         key = (image.owner, image.visibility)
         if key not in answers:
             allowed = req.allows(policies.GET, image.target(member))
             answers[key] = (allowed, places_shown(glance, req, image))
-    kept = [(image, answers[image.owner, image.visibility]) for image in found]
-    return [(image, places) for image, (allowed, places) in kept if allowed]
+        allowed, places = answers[key]
+        if allowed:
+            shown.append((image, places))
+    return shown
 
 
-def places_shown(glance: Glance, req: Request[Any], image: Image) -> bool:
+def places_shown(glance: Glance, req: Request[Any], image: Outline) -> bool:
     """Tell whether the caller is shown where the data lies."""
     shows = views.shows_places(glance)
     return shows and req.allows(policies.GET_LOCATION, image.target())

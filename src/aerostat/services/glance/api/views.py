@@ -9,7 +9,7 @@ import msgspec
 from aerostat.kit.clock import iso
 from aerostat.kit.http.schema import Query
 from aerostat.services.glance.model import image as states
-from aerostat.services.glance.model.image import Image, Location, Member
+from aerostat.services.glance.model.image import Image, Location, Member, Outline
 from aerostat.services.glance.model.task import Task
 from aerostat.services.glance.runtime import RENDERED_MAX, Glance
 
@@ -75,27 +75,30 @@ def location(place: Location) -> dict[str, Any]:
     return {"url": place.url, "metadata": place.metadata}
 
 
+def remembered(glance: Glance, found: Outline, places: bool) -> bytes | None:
+    """Return the document of an image as JSON, if this version of it was encoded before."""
+    return glance.rendered.get((found.id, found.generation, places))
+
+
 def encoded(glance: Glance, found: Image, places: bool = False) -> bytes:
     """Return the document of an image as JSON, remembered by its generation."""
-    if glance.protections is not None:  # Not everybody sees the same.
-        return _encode(image(glance, found, places))
-    key, known = (found.id, found.generation, places), glance.rendered
-    text = known.get(key)
+    text = remembered(glance, found, places)
     if text is None:
-        text = known[key] = _encode(image(glance, found, places))
-        if len(known) > RENDERED_MAX:
-            known.popitem(last=False)
+        text = _encode(image(glance, found, places))
+        if glance.protections is None:  # Otherwise not everybody sees the same.
+            glance.rendered[found.id, found.generation, places] = text
+            if len(glance.rendered) > RENDERED_MAX:
+                glance.rendered.popitem(last=False)
     return text
 
 
-def page(glance: Glance, found: list[tuple[Image, bool]], query: Query, limit: int) -> bytes:
-    """Return the document of a page of images as JSON; with each, whether it shows locations."""
+def page(documents: list[bytes], query: Query, last: str) -> bytes:
+    """Return the document of a page of images as JSON; `last`: after which image it goes on."""
     kept = [(name, value) for name, values in query.items() for value in values if name != "marker"]
     links = {"first": _link(kept), "schema": "/v2/schemas/images"}
-    if found and len(found) == limit:
-        links["next"] = _link([*kept, ("marker", found[-1][0].id)])
-    body = b",".join(encoded(glance, one, places) for one, places in found)
-    return b'{"images":[' + body + b"]," + _encode(links)[1:]
+    if last:
+        links["next"] = _link([*kept, ("marker", last)])
+    return b'{"images":[' + b",".join(documents) + b"]," + _encode(links)[1:]
 
 
 def _link(query: Iterable[tuple[str, str]]) -> str:

@@ -1,22 +1,25 @@
 """Rows of images, with their tags and custom properties."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, insert, or_, select, update
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.db.pages import page, sort_columns
+from aerostat.kit.db.pages import Sort, paged, sort_columns
 from aerostat.kit.errors import BadRequest, Conflict, GenerationConflict, NotFound
 from aerostat.services.glance.db import tables as t
-from aerostat.services.glance.model.image import Image, Location
+from aerostat.services.glance.model.image import Image, Location, Outline
 from aerostat.services.glance.model.listing import Comparison, Listing, Viewer
 
 C = t.images.c
 _COLUMNS = [C[name] for name in Image.__struct_fields__]
 TAGS, PLACES = (Image.__struct_fields__.index(name) for name in ("tags", "locations"))
 _SELECT = select(*_COLUMNS)
+_OUTLINE = select(*(C[name] for name in Outline.__struct_fields__))
 _BY_ID = _SELECT.where(C.id == bindparam("image_id"))
 SORT_KEYS = {
     name: C[name]
@@ -24,6 +27,8 @@ SORT_KEYS = {
                  "updated_at", "owner", "visibility", "min_disk", "min_ram")
 }  # fmt: skip
 DEFAULT_SORT = (("created_at", "desc"), ("id", "desc"))
+STATEMENTS_MAX = 256
+"""Lists whose statement is kept: building it costs as much as running it."""
 
 
 def _image(row: Any) -> Image:
@@ -147,28 +152,46 @@ def listed(tx: Tx, listing: Listing) -> list[Image]:
 
     Raises: BadRequest (unknown sort key, unknown marker).
     """
-    stmt = _SELECT.where(*_seen(listing), *(_compare(c) for c in listing.comparisons))
+    return [_image(row) for row in tx.all(_page(_SELECT, listing, _marker(tx, listing)))]
+
+
+def outlines(tx: Tx, listing: Listing) -> list[Outline]:
+    """Return the outlines of such a page. Raises: as `listed`."""
+    rows = tx.all(_page(_OUTLINE, listing, _marker(tx, listing)))
+    return [Outline(*row) for row in rows]
+
+
+def whole(tx: Tx, ids: Sequence[str]) -> list[Image]:
+    """Return those of `ids` that are images."""
+    return [_image(row) for row in tx.all(_SELECT.where(among(C.id, ids)))]
+
+
+@lru_cache(STATEMENTS_MAX)
+def _page(of: Select[Any], listing: Listing, marker: tuple[Any, ...] | None) -> Select[Any]:
+    stmt = of.where(*_seen(listing), *(_compare(c) for c in listing.comparisons))
     for tag in listing.tags:
         stmt = stmt.where(C.id.in_(select(t.tags.c.image_id).where(t.tags.c.value == tag)))
     p = t.properties.c
     for name, value in listing.properties:
         stmt = stmt.where(C.id.in_(select(p.image_id).where(p.name == name, p.value == value)))
+    return paged(stmt, _sort(listing), marker, listing.limit)
+
+
+def _sort(listing: Listing) -> Sort:
     dirs = listing.sort_dirs if listing.sort_keys else ()
     last = listing.sort_dirs[0] if listing.sort_dirs else "desc"
-    sort = sort_columns(
-        listing.sort_keys, dirs, SORT_KEYS, [(key, last) for key, _ in DEFAULT_SORT]
-    )
-    marker = None
-    if listing.marker is not None:
-        marker = _marker(tx, listing.marker, [c.name for c, _ in sort])
-    return [_image(row) for row in page(tx, stmt, sort, marker, listing.limit)]
+    default = [(key, last) for key, _ in DEFAULT_SORT]
+    return sort_columns(listing.sort_keys, dirs, SORT_KEYS, default)
 
 
-def _marker(tx: Tx, image_id: str, names: list[str]) -> list[Any]:
-    found = find(tx, image_id)
+def _marker(tx: Tx, listing: Listing) -> tuple[Any, ...] | None:
+    """Return the marker's values of the sort columns, if there is one."""
+    if listing.marker is None:
+        return None
+    found = find(tx, listing.marker)
     if found is None:
-        raise BadRequest(f"No image found with ID {image_id}", field="marker")
-    return [getattr(found, name) for name in names]
+        raise BadRequest(f"No image found with ID {listing.marker}", field="marker")
+    return tuple(getattr(found, column.name) for column, _ in _sort(listing))
 
 
 def _seen(listing: Listing) -> list[ColumnElement[bool]]:

@@ -1,6 +1,6 @@
 """What may be done with images: find, create, change, delete, deactivate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from aerostat.services.glance.domain import changes, quotas, scrubbing
 from aerostat.services.glance.domain.changes import Draft
 from aerostat.services.glance.domain.quotas import Needs
 from aerostat.services.glance.model import image as states
-from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.model.image import Image, Outline
 from aerostat.services.glance.model.listing import Listing, Viewer
 from aerostat.services.glance.runtime import Glance
 
@@ -59,6 +59,20 @@ async def one(glance: Glance, image_id: str) -> Image:
 async def listed(glance: Glance, listing: Listing) -> list[Image]:
     """Return a page of images. Raises: BadRequest."""
     return await glance.db.read(rows.listed, listing)
+
+
+async def outlines(glance: Glance, listing: Listing) -> list[Outline]:
+    """Return the outlines of such a page. Raises: BadRequest."""
+    return await glance.db.read(rows.outlines, listing)
+
+
+async def as_outlined(glance: Glance, wanted: Sequence[Outline]) -> dict[str, Image]:
+    """Return images by id, without those that have changed or gone since."""
+    if not wanted:
+        return {}
+    generations = {one.id: one.generation for one in wanted}
+    found = await glance.db.read(rows.whole, list(generations))
+    return {image.id: image for image in found if image.generation == generations[image.id]}
 
 
 async def create(glance: Glance, image: Image) -> Image:

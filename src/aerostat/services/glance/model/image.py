@@ -63,17 +63,33 @@ OWN_PREFIX = "os_glance_"
 """Properties of this name are the service's: clients see them and cannot set them."""
 
 
-class Image(Struct, frozen=True):
+class Outline(Struct, frozen=True):
+    """What a list needs of an image whose document is remembered: who may see which version."""
+
+    id: str
+    owner: str | None = None
+    visibility: str = "shared"
+    generation: int = 0
+
+    def target(self, member: str = "") -> dict[str, object]:
+        """Return what policy rules are checked against; `member`: a project it is shared with."""
+        return {
+            "project_id": self.owner,
+            "owner": self.owner,
+            "member_id": member,
+            "visibility": self.visibility,
+            "image_id": self.id,
+        }
+
+
+class Image(Outline, frozen=True):
     """An image. `size`, `virtual_size`: bytes; `min_disk`: GiB; `min_ram`: MiB.
 
     `lease`: the work of a process that brings data in; when `lease_until` is past, it is dead.
     """
 
-    id: str
     name: str | None = None
     status: str = QUEUED
-    visibility: str = "shared"
-    owner: str | None = None
     disk_format: str | None = None
     container_format: str | None = None
     size: int | None = None
@@ -87,7 +103,6 @@ class Image(Struct, frozen=True):
     hidden: bool = False
     created_at: float = 0.0
     updated_at: float = 0.0
-    generation: int = 0
     properties: dict[str, str] = {}
     tags: tuple[str, ...] = ()
     locations: tuple[Location, ...] = ()
@@ -108,16 +123,6 @@ class Image(Struct, frozen=True):
     def has_data(self) -> bool:
         """Whether there is a file to read."""
         return self.status in (ACTIVE, DEACTIVATED)
-
-    def target(self, member: str = "") -> dict[str, object]:
-        """Return what policy rules are checked against; `member`: a project it is shared with."""
-        return {
-            "project_id": self.owner,
-            "owner": self.owner,
-            "member_id": member,
-            "visibility": self.visibility,
-            "image_id": self.id,
-        }
 
 
 class Member(Struct, frozen=True):
