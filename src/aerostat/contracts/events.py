@@ -1,6 +1,7 @@
 """Notifications: what happened, told to whoever listens. Source: CADF, DSP0262."""
 
 import asyncio
+from collections import deque
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -59,21 +60,21 @@ class BusNotifier:
     def __init__(self, bus: Bus) -> None:
         self._listener = notifications.at(bus, timeout_s=TIMEOUT_S)
         self._log = LogNotifier()
-        self._waiting: asyncio.Queue[Event] = asyncio.Queue(QUEUE_MAX)
+        self._waiting: deque[Event] = deque()
         self.sending: asyncio.Task[None] | None = None
 
     def emit(self, event: Event) -> None:
         """Queue `event`; called in the event loop."""
-        if self._waiting.full():
+        if len(self._waiting) >= QUEUE_MAX:
             self._log.emit(event)
             return
-        self._waiting.put_nowait(event)
+        self._waiting.append(event)
         if self.sending is None or self.sending.done():
             self.sending = asyncio.create_task(self._send(), name="notifications")
 
     async def _send(self) -> None:
-        while not self._waiting.empty():
-            event = self._waiting.get_nowait()
+        while self._waiting:
+            event = self._waiting.popleft()
             try:
                 await self._listener.notify(event=event)
             except Fault:

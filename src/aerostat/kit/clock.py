@@ -28,7 +28,9 @@ def iso(seconds: float | None, *, micros: bool = False, zone: str = "Z") -> str 
     if seconds is None:
         return None
     when = datetime.fromtimestamp(seconds, UTC)
-    return when.strftime("%Y-%m-%dT%H:%M:%S.%f" if micros else "%Y-%m-%dT%H:%M:%S") + zone
+    if micros:
+        return when.isoformat(timespec="microseconds")[:26] + zone
+    return when.isoformat(timespec="seconds")[:19] + zone
 
 
 def parse_iso(text: str) -> float:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -49,15 +50,37 @@ class Logger:
         for observer in observers:
             observer(event, {**bound.get(), **fields}, trouble=level >= logging.WARNING)
         if self._log.isEnabledFor(level):
-            info = (type(why), why, why.__traceback__) if why else None
-            self._log.log(level, event, extra={"fields": fields}, exc_info=info)
+            record = _Event(self._log.name, level, event, fields)
+            if why is not None:
+                record.exc_info = (type(why), why, why.__traceback__)
+            self._log.handle(record)
 
 
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
+_UNSAID: dict[str, Any] = dict.fromkeys(
+    ("filename", "pathname", "module", "funcName", "processName"), ""
+)
+_UNSAID |= dict.fromkeys(("lineno", "process", "thread", "relativeCreated"), 0)
+_UNSAID |= dict.fromkeys(("args", "exc_info", "exc_text", "stack_info", "threadName"))
+
+
+class _Event(logging.LogRecord):
+    """A record without what nobody reads of one: looking for the caller alone takes a third."""
+
+    def __init__(self, name: str, level: int, event: str, fields: dict[str, Any]) -> None:
+        self.__dict__.update(_UNSAID)
+        self.name, self.levelno, self.msg, self.fields = name, level, event, fields
+        self.levelname = logging.getLevelName(level)
+        self.created = time.time()
+        self.msecs = self.created % 1 * 1000
+
+
+class _JsonLines(logging.Handler):
+    """Writes a record as a line of JSON."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        when = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, Any] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
+            "time": when.isoformat(timespec="milliseconds")[:23] + "Z",
             "level": record.levelname.lower(),
             "log": record.name,
             "event": record.getMessage(),
@@ -66,14 +89,17 @@ class _JsonLines(logging.Formatter):
         for key, value in getattr(record, "fields", {}).items():
             line[key] = "***" if isinstance(value, Secret) else value
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=repr).decode()
+            line["traceback"] = logging.Formatter().formatException(record.exc_info)
+        sys.stderr.write(_encode(line).decode() + "\n")
+        sys.stderr.flush()
+
+
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 def setup(level: str = "INFO") -> None:
     """Send every log line of this process to standard error as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
+    handler = _JsonLines()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

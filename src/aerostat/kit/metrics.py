@@ -26,6 +26,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
+        self._series: dict[tuple[object, ...], Histogram] = {}
         self._timed = {
             "http.request": (
                 self._histogram("http_request", "HTTP requests", "api", "method", "status"),
@@ -55,8 +56,12 @@ class Metrics:
         """Take an event into account."""
         if event in self._timed:
             histogram, names = self._timed[event]
-            labels = (str(fields.get(name, "")).partition("@")[0] for name in names)
-            histogram.labels(*labels).observe(fields["took_ms"] / 1000)
+            key = (event, *map(fields.get, names))
+            series = self._series.get(key)
+            if series is None:
+                labels = (str(fields.get(name, "")).partition("@")[0] for name in names)
+                series = self._series[key] = histogram.labels(*labels)
+            series.observe(fields["took_ms"] / 1000)
         elif trouble:
             self._events.labels(event).inc()
 

@@ -59,6 +59,8 @@ class EmbeddedBus:
         self, address: str, method: str, args: dict[str, Any], result: Any, timeout_s: float
     ) -> Any:
         """Call `method` at `address`. Raises: Unavailable, DeadlineExceeded, the callee's Fault."""
+        if address not in self._local and address not in self._remote:
+            raise Unavailable(f"Nobody answers at {address}.")
         payload = msgspec.msgpack.encode(args)
         try:
             async with asyncio.timeout(timeout_s):
@@ -70,10 +72,7 @@ class EmbeddedBus:
     async def _carry(self, address: str, method: str, payload: bytes, timeout_s: float) -> bytes:
         if address in self._local:
             return await call_local(self._local, address, method, payload)
-        link = self._remote.get(address)
-        if link is None:
-            raise Unavailable(f"Nobody answers at {address}.")
-        return await link.call(address, method, payload, timeout_s)
+        return await self._remote[address].call(address, method, payload, timeout_s)
 
     async def listen(self, path: Path) -> None:
         """Accept peers at `path`; only this user and root may connect."""

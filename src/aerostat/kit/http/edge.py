@@ -181,6 +181,7 @@ class Api(Generic[S]):
             raise _unauthorized(call)
         return replace(
             who,
+            token=token,
             request_id=call.request_id,
             global_request_id=call.global_request_id,
             remote_address=call.ctx.remote_address,
@@ -208,13 +209,14 @@ class Api(Generic[S]):
             raise UnsupportedMediaType(f"Unsupported Content-Type {media}")
         if not raw:
             raise BadRequest("The request has no body.", field="body")
-        doc = schema.decode(raw)
         versions = self.spec.versions
-        if versions is not None:
-            schema.check_since(doc, route.body, call.version)
-            for change in versions.newer(route.tags, call.version):
-                if change.request is not None and isinstance(doc, dict):
-                    doc = change.request(doc)
+        if versions is None:
+            return schema.read(raw, route.body)
+        doc = schema.decode(raw)
+        schema.check_since(doc, route.body, call.version)
+        for change in versions.newer(route.tags, call.version):
+            if change.request is not None and isinstance(doc, dict):
+                doc = change.request(doc)
         return schema.convert(doc, route.body)
 
     def _reply(self, call: "_Call", route: Route, result: Any, request: Request[Any]) -> Reply:

@@ -26,6 +26,11 @@ class Open(msgspec.Struct, kw_only=True):
     extra: dict[str, Any] = {}
 
 
+@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
+class Loose(msgspec.Struct, kw_only=True):
+    """Base of bodies whose unknown fields are passed over."""
+
+
 def since(version: str) -> msgspec.Meta:
     """Mark a field with the microversion that added it: `Annotated[str, since("2.19")]`."""
     return msgspec.Meta(extra={"since": version})
@@ -50,6 +55,34 @@ def decode(raw: bytes) -> Any:
     if b"\\u0000" in raw:
         _check_text(doc, "")
     return doc
+
+
+def read(raw: bytes, kind: type[T]) -> T:
+    """Return the JSON document in `raw` as `kind`. Raises: BadRequest, naming the field."""
+    what: Any = kind
+    if not _plain(what) or b"\\u0000" in raw:
+        return convert(decode(raw), kind)
+    try:
+        found: T = _decoder(what).decode(raw)
+    except msgspec.ValidationError as why:
+        raise _explain(why) from why
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
+        raise BadRequest("The body is not valid JSON.", detail=str(why)) from why
+    return found
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+@cache
+def _plain(kind: Any) -> bool:
+    """Tell whether no part of `kind` is `Open`, so that nothing has to be gathered."""
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return True
+    inner = _shape(kind)[1].values()
+    return not issubclass(kind, Open) and all(_plain(one) for found in inner for one in found)
 
 
 def _check_text(part: Any, path: str) -> None:

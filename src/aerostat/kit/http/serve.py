@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from aerostat.kit.http.zerocopy import ZeroCopy
+from aerostat.kit.http.sending import Sending
 
 GRACE_S = 30
 """Seconds that requests may go on for once the process is asked to stop."""
@@ -31,7 +31,7 @@ class HttpServer:
     """One application on one address; `start` returns once it accepts connections."""
 
     def __init__(self, app: Any, host: str, port: int, tls: Tls | None = None) -> None:
-        self._app = ZeroCopy(app)
+        self._app = Sending(app)
         config = uvicorn.Config(
             self._app,
             log_config=None,

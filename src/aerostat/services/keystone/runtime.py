@@ -101,11 +101,15 @@ class Keystone:
             return found
         number = self.generation
         found = await self.db.read(fn, *args)
-        if number == self.generation:
+        self.note(key, found, number)
+        return found
+
+    def note(self, key: Hashable, found: object, generation: int) -> None:
+        """Remember `found`, unless something changed since `generation`, when it was looked up."""
+        if generation == self.generation:
             if len(self.memo) >= MEMO_MAX:
                 self.memo.clear()
             self.memo[key] = found
-        return found
 
 
 def build(

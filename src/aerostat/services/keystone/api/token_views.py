@@ -1,4 +1,4 @@
-"""A token and a catalogue as the API shows them; bodies are encoded once and kept."""
+"""A token and a catalogue as the API shows them; what many tokens show is encoded once."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from aerostat.services.keystone.domain.tokens import Resolved
 from aerostat.services.keystone.model import tokens
 from aerostat.services.keystone.model.actors import Project
 from aerostat.services.keystone.model.catalog import substitute
+from aerostat.services.keystone.model.tokens import Token
 from aerostat.services.keystone.runtime import Keystone
 
 _encode = msgspec.json.Encoder().encode
@@ -18,28 +19,23 @@ _encode = msgspec.json.Encoder().encode
 
 async def token_body(keystone: Keystone, found: Resolved, *, with_catalog: bool) -> bytes:
     """Return the encoded document of a token."""
-    shown = _token(found)
-    clouds = await keystone.remember(federation.enabled_service_providers)
-    if clouds:
-        shown["service_providers"] = [
-            {"auth_url": c.auth_url, "id": c.id, "sp_url": c.sp_url} for c in clouds
-        ]
-    if with_catalog and found.token.scope != tokens.UNSCOPED:
-        shown["catalog"] = msgspec.Raw(await catalog_body(keystone, found))
-    return _encode({"token": shown})
-
-
-async def catalog_body(keystone: Keystone, found: Resolved) -> bytes:
-    """Return the encoded catalogue of a token, a list."""
-    project_id = found.project.id if found.project else ""
-    key = ("catalog", project_id, found.token.user_id)
-    known: bytes | None = keystone.memo.get(key)
-    if known is None:
+    worth = found.shown.get(with_catalog)
+    if worth is None:
         generation = keystone.generation
-        known = _encode(await catalog_list(keystone, project_id, found.token.user_id))
+        worth = _encode(await _worth(keystone, found, with_catalog))
         if generation == keystone.generation:
-            keystone.memo[key] = known
-    return known
+            found.shown[with_catalog] = worth
+    return b'{"token":' + _encode(_own(found.token))[:-1] + b"," + worth[1:] + b"}"
+
+
+def _own(token: Token) -> Document:
+    """Return what a token shows beside its worth."""
+    return {
+        "methods": token.methods,
+        "audit_ids": token.audit_ids,
+        "expires_at": iso(token.expires_at, micros=True),
+        "issued_at": iso(token.issued_at, micros=True),
+    }
 
 
 async def catalog_list(keystone: Keystone, project_id: str, user_id: str) -> list[Document]:
@@ -70,17 +66,14 @@ def _with_domain(item_id: str, name: str, domain: Project) -> Document:
     return {"domain": {"id": domain.id, "name": domain.name}, "id": item_id, "name": name}
 
 
-def _token(found: Resolved) -> Document:
+async def _worth(keystone: Keystone, found: Resolved, with_catalog: bool) -> Document:
+    """Return what every token of the same worth shows."""
     token, user = found.token, found.user
     shown: Document = {
-        "methods": list(token.methods),
         "user": {
             **_with_domain(user.user.id, user.user.name, user.domain),
             "password_expires_at": iso(user.user.password_expires_at, micros=True, zone=""),
         },
-        "audit_ids": list(token.audit_ids),
-        "expires_at": iso(token.expires_at, micros=True),
-        "issued_at": iso(token.issued_at, micros=True),
     }
     if token.idp_id:
         del shown["user"]["password_expires_at"]
@@ -107,6 +100,14 @@ def _token(found: Resolved) -> Document:
     if found.access_token is not None:
         access = found.access_token
         shown["OS-OAUTH1"] = {"access_token_id": access.id, "consumer_id": access.consumer_id}
+    clouds = await keystone.remember(federation.enabled_service_providers)
+    if clouds:
+        shown["service_providers"] = [
+            {"auth_url": c.auth_url, "id": c.id, "sp_url": c.sp_url} for c in clouds
+        ]
+    if with_catalog and token.scope != tokens.UNSCOPED:
+        project_id = found.project.id if found.project else ""
+        shown["catalog"] = await catalog_list(keystone, project_id, token.user_id)
     return shown
 
 

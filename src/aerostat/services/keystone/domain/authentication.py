@@ -37,7 +37,9 @@ async def let_in(
     """Return a new token of whoever was proven. Raises: as `issue`."""
     methods = receipts.with_receipt(keystone, proven.user, proven.methods, receipt)
     receipts.check(keystone, proven.user, methods)
-    given = await _scoped(keystone, dataclasses.replace(proven, methods=methods), scope)
+    if methods != proven.methods:
+        proven = dataclasses.replace(proven, methods=methods)
+    given = await _scoped(keystone, proven, scope)
     await passwords.seen(keystone, proven.user.user)
     return given
 

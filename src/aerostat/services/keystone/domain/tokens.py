@@ -6,7 +6,8 @@ once per generation and remembered, so that a second look costs a dictionary acc
 
 import base64
 import math
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 
 from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Tx
@@ -34,11 +35,13 @@ from aerostat.services.keystone.runtime import Keystone
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """A valid token and all that it means. `domain` is the project's or the scope itself."""
+class Worth:
+    """What tokens mean that differ in nothing but their times, methods and audit ids.
 
-    text: str
-    token: Token
+    `domain` is the project's or the scope itself. `until` is when it may change by time alone:
+    a group of the user or a delegation ends. `shown` keeps what all of them show alike, encoded.
+    """
+
     user: actors.UserRecord
     project: Project | None
     domain: Project | None
@@ -49,7 +52,33 @@ class Resolved:
     access_token: AccessToken | None
     context: Context
     until: float = math.inf
-    """When what it means may change by time alone: a group of the user ends."""
+    shown: dict[bool, bytes] = field(default_factory=dict)
+
+    def of(self, text: str, token: Token) -> "Resolved":
+        """Return one of these tokens."""
+        return Resolved(
+            self.user,
+            self.project,
+            self.domain,
+            self.roles,
+            self.application_credential,
+            self.access_rules,
+            self.trust,
+            self.access_token,
+            self.context,
+            self.until,
+            self.shown,
+            text=text,
+            token=token,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved(Worth):
+    """A valid token and all that it means."""
+
+    text: str
+    token: Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +88,7 @@ class _Delegation:
     trust: Trust | None = None
     grantor_id: str = ""
     access_token: AccessToken | None = None
+    until: float = math.inf
 
 
 async def resolve(keystone: Keystone, text: str, *, expired_for: int = 0) -> Resolved:
@@ -106,17 +136,41 @@ async def assess(keystone: Keystone, text: str, token: Token) -> Resolved:
     Raises: Unauthorized, with the reason in its detail.
     """
     user = await active_user(keystone, token.user_id)
+    key = _alike(token)
+    worth: Worth | None = keystone.memo.get(key)
+    if worth is None or worth.until <= keystone.clock.now():
+        generation = keystone.generation
+        worth = await _worth(keystone, token, user)
+        keystone.note(key, worth, generation)
+    if keystone.revocations.revoked(token, _ties(worth)):
+        raise refusal("token is revoked")
+    return worth.of(text, token)
+
+
+def _alike(token: Token) -> Hashable:
+    """Return what tokens of the same worth have in common."""
+    return (
+        Worth,
+        token.user_id,
+        token.scope,
+        token.scope_id,
+        token.application_credential_id,
+        token.trust_id,
+        token.access_token_id,
+        token.idp_id,
+        token.protocol_id,
+        token.group_ids,
+        token.thumbprint,
+    )
+
+
+async def _worth(keystone: Keystone, token: Token, user: actors.UserRecord) -> Worth:
     project, domain = await _scope(keystone, token)
     delegation = await _delegation(keystone, token)
-    if keystone.revocations.revoked(token, _ties(user, domain, delegation)):
-        raise refusal("token is revoked")
     await _federated(keystone, token)
     groups, until = await _groups(keystone, token, delegation)
     roles = await _roles(keystone, token, delegation, groups)
-    context = _context(text, token, user, (project, domain, roles), delegation)
-    return Resolved(
-        text,
-        token,
+    return Worth(
         user,
         project,
         domain,
@@ -125,8 +179,8 @@ async def assess(keystone: Keystone, text: str, token: Token) -> Resolved:
         delegation.rules,
         delegation.trust,
         delegation.access_token,
-        context,
-        until,
+        _context(token, user, (project, domain, roles), delegation),
+        min(until, delegation.until),
     )
 
 
@@ -150,10 +204,10 @@ def is_active(keystone: Keystone, user: User) -> bool:
 DAY_S = 86_400
 
 
-def _ties(user: actors.UserRecord, domain: Project | None, delegation: _Delegation) -> Ties:
-    trust, access = delegation.trust, delegation.access_token
+def _ties(worth: Worth) -> Ties:
+    domain, trust, access = worth.domain, worth.trust, worth.access_token
     return Ties(
-        (user.user.domain_id, domain.id if domain else ""),
+        (worth.user.user.domain_id, domain.id if domain else ""),
         (trust.trustor_user_id, trust.trustee_user_id) if trust else (),
         access.consumer_id if access else "",
     )
@@ -196,10 +250,9 @@ async def _delegation(keystone: Keystone, token: Token) -> _Delegation:
         until = found[0].expires_at
         if until is not None and until <= keystone.clock.now():
             raise refusal("application credential has expired")
-        return _Delegation(found[0], found[1])
+        return _Delegation(found[0], found[1], until=math.inf if until is None else until)
     if token.trust_id:
-        trust, grantor_id = await _live_trust(keystone, token)
-        return _Delegation(trust=trust, grantor_id=grantor_id)
+        return await _live_trust(keystone, token)
     if token.access_token_id:
         access = await keystone.remember(stores.access_tokens.get, token.access_token_id)
         if access is None or access.user_id != token.user_id:
@@ -208,18 +261,20 @@ async def _delegation(keystone: Keystone, token: Token) -> _Delegation:
     return _Delegation()
 
 
-async def _live_trust(keystone: Keystone, token: Token) -> tuple[Trust, str]:
-    """Return the trust, and the user at the head of its chain, whose roles it gives."""
+async def _live_trust(keystone: Keystone, token: Token) -> _Delegation:
+    """Return the trust; the grantor is at the head of its chain, whose roles it gives."""
     chain = await keystone.remember(trust_chain, token.trust_id)
-    now = keystone.clock.now()
+    until = math.inf
     for trust in chain:
-        if trust.deleted_at is not None or (trust.expires_at or now + 1) <= now:
+        until = min(until, trust.expires_at or math.inf)
+        if trust.deleted_at is not None or until <= keystone.clock.now():
             raise refusal("trust is gone")
         for user_id in (trust.trustor_user_id, trust.trustee_user_id):
             await active_user(keystone, user_id)
+            until = min(until, identity.good_until(keystone, user_id))
     if not chain or chain[-1].redelegated_trust_id:
         raise refusal("trust is gone")
-    return chain[0], chain[-1].trustor_user_id
+    return _Delegation(trust=chain[0], grantor_id=chain[-1].trustor_user_id, until=until)
 
 
 def trust_chain(tx: Tx, trust_id: str) -> tuple[Trust, ...]:
@@ -295,7 +350,6 @@ async def _held(
 
 
 def _context(
-    text: str,
     token: Token,
     user: actors.UserRecord,
     scope: tuple[Project | None, Project | None, tuple[Role, ...]],
@@ -334,6 +388,5 @@ def _context(
         domain_id=domain.id if domain and not project else "",
         system_scope="all" if token.scope == tokens.SYSTEM else "",
         roles=tuple(role.name for role in roles),
-        token=text,
         extra=extra,
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
-from aerostat.kit.http.schema import Body, Open
+from aerostat.kit.http.schema import Body, Loose, Open
 
 
 class DomainRef(Body):
@@ -12,7 +12,7 @@ class DomainRef(Body):
     name: str = ""
 
 
-class PasswordUser(Open, kw_only=True):
+class PasswordUser(Loose):
     password: str
     id: str = ""
     name: str = ""
@@ -23,7 +23,7 @@ class Password(Body):
     user: PasswordUser
 
 
-class TotpUser(Open, kw_only=True):
+class TotpUser(Loose):
     passcode: str
     id: str = ""
     name: str = ""
@@ -51,7 +51,7 @@ class ApplicationCredential(Body):
     user: CredentialUser | None = None
 
 
-class Identity(Open, kw_only=True):
+class Identity(Loose):
     methods: list[str]
     password: Password | None = None
     token: TokenId | None = None
@@ -81,7 +81,7 @@ class Scope(Body):
     unscoped: dict[str, Any] | None = None
 
 
-class Auth(Open, kw_only=True):
+class Auth(Loose):
     identity: Identity
     scope: Scope | str | None = None
 
