@@ -1,5 +1,6 @@
 """Application credentials, trusts and credentials never give more than their maker has."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,13 @@ async def test_credentials_have_owners_and_rest_encrypted(cloud: Cloud) -> None:
     other = (await cloud.get("/users?name=admin"))["users"][0]["id"]
     steal = {"credential": {"user_id": other}}
     assert (await cloud.call("PATCH", path, token, steal)).status_code == 403
+    another = {"access": "a", "secret": "s"}
+    change = {"type": "ec2", "blob": json.dumps(another), "project_id": project["id"]}
+    changed = (await cloud.call("PATCH", path, json={"credential": change})).json()["credential"]
+    assert (changed["type"], changed["project_id"]) == ("ec2", project["id"])
+    assert (await cloud.call("PATCH", path, json={"credential": {"project_id": other}})).is_success
+    forged = {"blob": json.dumps({**another, "trust_id": "x"})}
+    assert (await cloud.call("PATCH", path, json={"credential": forged})).status_code == 400
     rests = await cloud.keystone.db.read(_blobs)
     assert len(rests) == 1 and "sesame" not in rests[0]
 

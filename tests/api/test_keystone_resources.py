@@ -348,6 +348,34 @@ async def test_a_description_that_was_never_given_is_null(cloud: Cloud) -> None:
             assert reply.json()[noun]["description"] == description
 
 
+async def test_a_tag_is_there_once(cloud: Cloud) -> None:
+    project = await cloud.make("project", tags=["a"])
+    path = f"/projects/{project['id']}"
+    twice: Any = {"tags": ["b", "b"]}
+    for method, url, body in (
+        ("PUT", f"{path}/tags/a", None),
+        ("PUT", f"{path}/tags", twice),
+        ("PATCH", path, {"project": twice}),
+        ("POST", "/projects", {"project": {"name": "other", **twice}}),
+        ("POST", "/domains", {"domain": {"name": "other", **twice}}),
+    ):
+        assert (await cloud.call(method, url, json=body)).status_code == 400, url
+    assert (await cloud.call("PUT", f"{path}/tags/b")).status_code == 201
+
+
+async def test_a_domains_role_is_for_its_projects_and_any_domain(cloud: Cloud) -> None:
+    domain, user = await cloud.make("domain"), await cloud.make("user")
+    role = await cloud.make("role", domain_id=domain["id"])
+    project = await cloud.make("project")
+    for target, status in (
+        (f"/domains/{user['domain_id']}", 204),
+        (f"/projects/{project['id']}", 403),
+        ("/system", 400),
+    ):
+        url = f"{target}/users/{user['id']}/roles/{role['id']}"
+        assert (await cloud.call("PUT", url)).status_code == status, target
+
+
 async def test_other_password_forms(cloud: Cloud) -> None:
     user = await cloud.make("user", password=None)
     assert (await cloud.authenticate(by_password(user["id"], ""))).status_code == 401

@@ -95,6 +95,12 @@ async def test_traits_and_aggregates_select(http: httpx.AsyncClient) -> None:
     body = {"aggregates": [group], "resource_provider_generation": 1}
     reply = await http.put(f"/resource_providers/{one['uuid']}/aggregates", json=body)
     assert reply.status_code == 200, reply.text
+    old = {"OpenStack-API-Version": "placement 1.18"}
+    url = f"/resource_providers/{one['uuid']}/aggregates"
+    for groups, status in (([group, group], 400), (["x"], 400), ({"aggregates": []}, 400)):
+        assert (await http.put(url, json=groups, headers=old)).status_code == status
+    reply = await http.put(url, json=[group], headers=old)
+    assert (reply.status_code, reply.json()) == (200, {"aggregates": [group]})
     assert (await http.put("/traits/CUSTOM_FAST")).status_code == 201
     assert (await http.put("/traits/CUSTOM_FAST")).status_code == 204
     traits = {"traits": ["CUSTOM_FAST"], "resource_provider_generation": 1}

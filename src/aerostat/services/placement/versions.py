@@ -39,10 +39,6 @@ def _bare_aggregates(doc: Document) -> Document:
     return doc
 
 
-def _aggregates_as_object(doc: Document) -> Document:
-    return {"aggregates": doc} if isinstance(doc, list) else doc
-
-
 def _allocations_as_dict(doc: Document) -> Document:
     given = doc.get("allocations")
     if isinstance(given, list):
@@ -126,7 +122,6 @@ CHANGES = [
         "1.19",
         "Generation of aggregates",
         AGGREGATES,
-        request=_aggregates_as_object,
         response=_bare_aggregates,
     ),
     _change(

@@ -131,10 +131,11 @@ async def update(keystone: Keystone, req: Request[CredentialUpdate]) -> Document
 
 
 def _same_binding(before: Credential, changes: Document) -> None:
-    if "project_id" in changes and changes["project_id"] != before.project_id:
-        raise BadRequest("The project of an ec2 credential cannot change.", field="project_id")
+    old = _blob(before.blob) if before.type.lower() == "ec2" else {}
+    moves = changes.get("project_id", before.project_id) != before.project_id
+    if moves and any(name in old for name in DELEGATIONS):
+        raise BadRequest("A delegation is for one project.", field="project_id")
     if "blob" in changes:
-        old = _blob(before.blob) if before.type.lower() == "ec2" else {}
         new = _blob(changes["blob"])
         if any(old.get(name) != new.get(name) for name in DELEGATIONS):
             raise BadRequest("Delegation ids of an ec2 credential cannot change.", field="blob")

@@ -87,7 +87,7 @@ async def create(keystone: Keystone, req: Request[ProjectCreate]) -> Document:
         is_domain=body.is_domain,
         enabled=body.enabled,
         description=body.description or "",
-        tags=list(dict.fromkeys(body.tags)),
+        tags=body.tags,
         options=body.options,
         extra=body.extra,
     )

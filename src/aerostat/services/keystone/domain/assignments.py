@@ -3,7 +3,7 @@
 from typing import Any
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Forbidden, NotFound
+from aerostat.kit.errors import BadRequest, Forbidden, NotFound
 from aerostat.services.keystone.db import stores, tables
 from aerostat.services.keystone.db.assignments import C
 from aerostat.services.keystone.domain import nouns
@@ -79,7 +79,7 @@ def _missing(a: Assignment) -> NotFound:
 
 
 def check_parts(tx: Tx, a: Assignment, *, role: bool = True, must_live: bool = True) -> None:
-    """Raises: NotFound (an actor, target or role that is not there), Forbidden."""
+    """Raises: NotFound (an actor, target or role that is not there), Forbidden, BadRequest."""
     if must_live:
         (nouns.users if a.actor_kind == "user" else nouns.groups).must(tx, a.actor_id)
     domain_id = ""
@@ -91,5 +91,10 @@ def check_parts(tx: Tx, a: Assignment, *, role: bool = True, must_live: bool = T
         domain_id = target.id if target.is_domain else target.domain_id
     if role:
         found = nouns.roles.must(tx, a.role_id)
-        if found.domain_id and found.domain_id != domain_id:
+        if found.domain_id and a.target_kind == "system":
+            raise BadRequest(
+                f"Role {a.role_id} is a domain-specific role. Unable to use a domain-specific "
+                "role in a system assignment."
+            )
+        if found.domain_id and a.target_kind == "project" and found.domain_id != domain_id:
             raise Forbidden("A domain specific role cannot be assigned outside of its domain.")

@@ -35,6 +35,7 @@ async def create(keystone: Keystone, project: Project) -> Project:
     Raises: Conflict, NotFound (its domain or parent), Forbidden (too deep), BadRequest.
     """
 
+    check_tags(project.tags)
     project = replace(project, options=options.merged(options.RESOURCE, {}, project.options))
 
     def write(tx: Tx) -> Project:
@@ -81,6 +82,8 @@ def _unique(tx: Tx, project: Project) -> None:
 
 async def update(keystone: Keystone, project_id: str, changes: dict[str, Any]) -> Project:
     """Change a project or domain. Raises: Conflict, NotFound, Forbidden, BadRequest."""
+
+    check_tags(changes.get("tags", []))
 
     def write(tx: Tx) -> Project:
         before = nouns.projects.must(tx, project_id)
@@ -248,13 +251,24 @@ async def retag(
         kept = [] if drop is None else [t for t in before.tags if t not in drop]
         if drop and not set(drop) <= set(before.tags):
             raise NotFound(f"Could not find tag: {drop[0]}.")
-        project = replace(before, tags=list(dict.fromkeys([*kept, *add])))
-        if len(project.tags) > TAGS_MAX:
-            raise BadRequest(f"Invalid input for field 'tags': more than {TAGS_MAX} tags.")
+        project = replace(before, tags=[*kept, *add])
+        check_tags(project.tags)
         stores.projects.update(tx, project)
         return project
 
     return await keystone.db.write(write)
+
+
+def check_tags(tags: list[str]) -> None:
+    """Raises: BadRequest (one is there twice, or there are too many)."""
+    if len(set(tags)) != len(tags):
+        raise BadRequest(
+            "Invalid input for field 'tags': it has non-unique elements.", field="tags"
+        )
+    if len(tags) > TAGS_MAX:
+        raise BadRequest(
+            f"Invalid input for field 'tags': more than {TAGS_MAX} tags.", field="tags"
+        )
 
 
 TAGS_MAX = 80

@@ -7,7 +7,7 @@ from aerostat.kit.http.route import Request, Routes
 from aerostat.services.placement import policies
 from aerostat.services.placement.domain import providers
 from aerostat.services.placement.runtime import PlacementService
-from aerostat.services.placement.schemas.bodies import Aggregates
+from aerostat.services.placement.schemas.bodies import Aggregates, Uuid
 
 routes: Routes[PlacementService] = Routes("aggregates")
 URL = "/resource_providers/{uuid}/aggregates"
@@ -26,9 +26,8 @@ async def index(placement: PlacementService, req: Request[None]) -> dict[str, An
 
 
 async def _set(
-    placement: PlacementService, req: Request[Aggregates], generation: int | None
+    placement: PlacementService, req: Request[Any], uuids: list[str], generation: int | None
 ) -> dict[str, Any]:
-    uuids = req.body.aggregates
     if len(set(uuids)) != len(uuids):
         raise BadRequest("aggregates has non-unique elements", field="aggregates")
     return view(
@@ -37,10 +36,10 @@ async def _set(
     )
 
 
-@routes.put(URL, policy=policies.AGGREGATES["update"], body=Aggregates, since="1.1", until="1.18")
-async def replace_blindly(placement: PlacementService, req: Request[Aggregates]) -> dict[str, Any]:
-    """Make the aggregates exactly those of the body, whatever the generation."""
-    return await _set(placement, req, None)
+@routes.put(URL, policy=policies.AGGREGATES["update"], body=list[Uuid], since="1.1", until="1.18")
+async def replace_blindly(placement: PlacementService, req: Request[list[str]]) -> dict[str, Any]:
+    """Make the aggregates exactly those of the body, a bare list, whatever the generation."""
+    return await _set(placement, req, req.body, None)
 
 
 @routes.put(URL, policy=policies.AGGREGATES["update"], body=Aggregates, since="1.19")
@@ -52,4 +51,4 @@ async def replace(placement: PlacementService, req: Request[Aggregates]) -> dict
             "'resource_provider_generation' is a required property",
             field="resource_provider_generation",
         )
-    return await _set(placement, req, generation)
+    return await _set(placement, req, req.body.aggregates, generation)
