@@ -88,6 +88,41 @@ async def test_candidates_and_claims(http: httpx.AsyncClient) -> None:
     assert (await http.delete(f"/allocations/{consumer}")).status_code == 404
 
 
+async def test_trees_move(http: httpx.AsyncClient) -> None:
+    one, two = await _provider(http, "one"), await _provider(http, "two")
+    three = await _provider(http, "three")
+
+    async def hang(what: Any, on: Any, status: int = 200, version: str = "1.39") -> Any:
+        body = {"name": what["name"], "parent_provider_uuid": on and on["uuid"]}
+        headers = {"OpenStack-API-Version": f"placement {version}"}
+        url = f"/resource_providers/{what['uuid']}"
+        reply = await http.put(url, json=body, headers=headers)
+        assert reply.status_code == status, reply.text
+        return reply.json()
+
+    await hang(two, one, version="1.14")
+    await hang(three, two, version="1.14")
+    await hang(one, three, 400)
+    await hang(two, three, 400, "1.36")
+    await hang(two, None, 400, "1.36")
+    assert (await hang(two, None))["root_provider_uuid"] == two["uuid"]
+    shown = (await http.get(f"/resource_providers/{three['uuid']}")).json()
+    assert shown["root_provider_uuid"] == two["uuid"]
+    same = {"name": "four"}
+    reply = await http.put(f"/resource_providers/{three['uuid']}", json=same)
+    assert reply.json()["parent_provider_uuid"] == two["uuid"]
+
+
+async def test_holders_of_a_provider_have_generations_since_1_28(http: httpx.AsyncClient) -> None:
+    one, consumer = await _provider(http, "one", VCPU=2), str(uuid.uuid4())
+    await http.put(f"/allocations/{consumer}", json=_claim(one["uuid"], VCPU=1))
+    for version, extra in (("1.27", {}), ("1.28", {"consumer_generation": 1})):
+        headers = {"OpenStack-API-Version": f"placement {version}"}
+        url = f"/resource_providers/{one['uuid']}/allocations"
+        held = (await http.get(url, headers=headers)).json()["allocations"][consumer]
+        assert held == {"resources": {"VCPU": 1}, **extra}
+
+
 async def test_traits_and_aggregates_select(http: httpx.AsyncClient) -> None:
     one = await _provider(http, "one", VCPU=2)
     two = await _provider(http, "two", VCPU=2)

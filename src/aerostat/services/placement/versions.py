@@ -74,6 +74,12 @@ def _requests_without_mappings(doc: Document) -> Document:
     return doc
 
 
+def _holders_without_generation(doc: Document) -> Document:
+    for holding in doc["allocations"].values():
+        holding.pop("consumer_generation", None)
+    return doc
+
+
 def _without(*names: str) -> Callable[[Document], Document]:
     def strip(doc: Document) -> Document:
         for name in names:
@@ -103,6 +109,7 @@ ANY_GENERATION = -1
 
 PROVIDER, AGGREGATES = "resource_providers", "aggregates"
 ALLOCATION, CANDIDATES, USAGES = "allocation", "candidates", "project_usages"
+HOLDERS = "provider_allocations"
 
 CHANGES = [
     _change("1.1", "Aggregates", PROVIDER, response=_without_links("aggregates")),
@@ -130,6 +137,12 @@ CHANGES = [
         ALLOCATION,
         request=_any_consumer,
         response=_without("consumer_generation"),
+    ),
+    _change(
+        "1.28",
+        "Consumer generation of a provider's allocations",
+        HOLDERS,
+        response=_holders_without_generation,
     ),
     _change(
         "1.29",

@@ -69,7 +69,11 @@ async def manage(placement: PlacementService, req: Request[dict[str, Allocations
     await consumers.replace(placement, [claim(u, body) for u, body in req.body.items()])
 
 
-@routes.get("/resource_providers/{uuid}/allocations", policy=policies.PROVIDER_ALLOCATIONS)
+@routes.get(
+    "/resource_providers/{uuid}/allocations",
+    policy=policies.PROVIDER_ALLOCATIONS,
+    tags=("provider_allocations",),
+)
 async def of_provider(placement: PlacementService, req: Request[None]) -> dict[str, Any]:
     """Show who holds what of a provider."""
     return await consumers.of_provider(placement, req.path["uuid"])

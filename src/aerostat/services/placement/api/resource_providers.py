@@ -3,6 +3,7 @@
 from typing import Any
 
 from aerostat.kit.errors import BadRequest
+from aerostat.kit.http.microversion import Version
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.kit.ids import new_uuid
 from aerostat.services.placement import policies
@@ -14,6 +15,7 @@ from aerostat.services.placement.schemas.queries import candidate_query
 
 routes: Routes[PlacementService] = Routes("resource_providers")
 
+ANYWHERE_SINCE = Version(1, 37)
 RELS = ("inventories", "usages", "aggregates", "traits", "allocations")
 
 
@@ -76,9 +78,11 @@ async def show(placement: PlacementService, req: Request[None]) -> dict[str, Any
 
 @routes.put("/resource_providers/{uuid}", policy=policies.PROVIDERS["update"], body=ProviderUpdate)
 async def update(placement: PlacementService, req: Request[ProviderUpdate]) -> dict[str, Any]:
-    """Rename a provider or give it a parent."""
-    parent = req.body.parent_provider_uuid
-    return view(await providers.update(placement, req.path["uuid"], req.body.name, parent))
+    """Rename a provider or give it a parent; from 1.37 on another one, or none."""
+    uuid, body = req.path["uuid"], req.body
+    anywhere = req.version >= ANYWHERE_SINCE
+    parent = body.parent_provider_uuid
+    return view(await providers.update(placement, uuid, body.name, parent, anywhere=anywhere))
 
 
 @routes.delete("/resource_providers/{uuid}", policy=policies.PROVIDERS["delete"])

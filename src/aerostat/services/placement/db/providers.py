@@ -122,17 +122,32 @@ def add(tx: Tx, uuid: str, name: str, parent: Provider | None, now: float) -> Pr
     return get(tx, uuid)
 
 
-def rename(tx: Tx, provider: Provider, name: str, parent: Provider | None, now: float) -> None:
-    """Write the name and the parent. Raises: Conflict (name taken)."""
+def rename(tx: Tx, provider: Provider, name: str, now: float) -> None:
+    """Write the name. Raises: Conflict (taken)."""
     if tx.first(select(P.id).where(P.name == name, P.id != provider.id)) is not None:
         fault = Conflict(f"Conflicting resource provider name: {name}")
         fault.code = "placement.duplicate_name"
         raise fault
-    values: dict[str, Any] = {"name": name, "updated_at": now}
+    tx.run(update(t.providers).where(P.id == provider.id).values(name=name, updated_at=now))
+
+
+def subtree(tx: Tx, provider: Provider) -> list[int]:
+    """Return the ids of a provider and of all below it."""
+    found, level = [provider.id], [provider.id]
+    while level:
+        level = [row[0] for row in tx.all(select(P.id).where(among(P.parent_id, level)))]
+        found += level
+    return found
+
+
+def move(tx: Tx, provider: Provider, parent: Provider | None, ids: Sequence[int]) -> None:
+    """Hang a provider, with those below it (`ids` are them all), on a parent, or on none."""
+    parent_id = None if parent is None else parent.id
+    tx.run(update(t.providers).where(P.id == provider.id).values(parent_id=parent_id))
+    root = provider.id
     if parent is not None:
         root = tx.scalar(select(P.root_id).where(P.id == parent.id))
-        values.update(parent_id=parent.id, root_id=root)
-    tx.run(update(t.providers).where(P.id == provider.id).values(**values))
+    tx.run(update(t.providers).where(among(P.id, ids)).values(root_id=root))
 
 
 def remove(tx: Tx, provider: Provider) -> None:
@@ -155,7 +170,7 @@ def bump(tx: Tx, provider: Provider, expected: int | None, now: float) -> int:
     if expected is not None and expected != provider.generation:
         raise GenerationConflict(
             f"resource provider generation conflict: {provider.uuid} is at "
-            f"{provider.generation}, not {expected}"
+            f"{provider.generation}, not {expected}. Please update the generation and try again."
         )
     changed = tx.run(
         update(t.providers)

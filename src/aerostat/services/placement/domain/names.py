@@ -57,4 +57,5 @@ def _delete(tx: Tx, table: Table, name: str) -> None:
     if in_use(tx, name):
         raise Conflict(f"{name} is in use by a resource provider.")
     if not rows.remove(tx, table, name):
-        raise NotFound(f"{name} does not exist.")
+        kind = "trait" if table is t.traits else "resource class"
+        raise NotFound(f"No such {kind} {name}.")

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from msgspec import UnsetType
+
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, NotFound
 from aerostat.services.placement.db import names
@@ -56,19 +58,43 @@ async def create(
 
 
 async def update(
-    placement: PlacementService, uuid: str, name: str, parent_uuid: str | None
+    placement: PlacementService,
+    uuid: str,
+    name: str,
+    parent_uuid: str | UnsetType | None,
+    *,
+    anywhere: bool,
 ) -> Provider:
-    """Raises: NotFound, Conflict (name taken), BadRequest (a parent may not be taken away)."""
+    """Rename a provider, and hang it on a parent if one is named.
+
+    `anywhere`: one that has a parent may get another, or none. Raises: NotFound, Conflict (name
+    taken), BadRequest (no such parent, a loop, or a move that is not allowed).
+    """
 
     def write(tx: Tx) -> Provider:
         provider = rows.get(tx, uuid)
-        parent = _parent(tx, parent_uuid)
-        if parent is not None and parent.root_uuid == provider.uuid:
-            raise BadRequest("A provider cannot be its own ancestor.", field="parent_provider_uuid")
-        rows.rename(tx, provider, name, parent, placement.clock.now())
+        if not isinstance(parent_uuid, UnsetType) and parent_uuid != provider.parent_uuid:
+            _hang(tx, provider, _parent(tx, parent_uuid), anywhere)
+        rows.rename(tx, provider, name, placement.clock.now())
         return rows.get(tx, uuid)
 
     return await placement.db.write(write)
+
+
+def _hang(tx: Tx, provider: Provider, parent: Provider | None, anywhere: bool) -> None:
+    below = rows.subtree(tx, provider)
+    reason = ""
+    if parent is not None and parent.id in below:
+        reason = "creating loop in the provider tree is not allowed."
+    elif provider.parent_uuid is not None and not anywhere:
+        verb = "un-parenting" if parent is None else "re-parenting"
+        reason = f"{verb} a provider is not currently allowed."
+    if reason:
+        raise BadRequest(
+            f"Unable to save resource provider {provider.uuid}: {reason}",
+            field="parent_provider_uuid",
+        )
+    rows.move(tx, provider, parent, below)
 
 
 def _parent(tx: Tx, uuid: str | None) -> Provider | None:
@@ -159,7 +185,7 @@ def one_less(name: str) -> Callable[[dict[str, Inventory]], Mapping[str, Invento
 
     def change(now: dict[str, Inventory]) -> Mapping[str, Inventory]:
         if name not in now:
-            raise NotFound(f"No inventory of class {name} found.")
+            raise NotFound(f"No inventory of class {name} found for delete.")
         return {n: i for n, i in now.items() if n != name}
 
     return change

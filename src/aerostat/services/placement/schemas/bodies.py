@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from aerostat.kit.http.schema import Body, since
 from aerostat.services.placement.model.provider import MAX_INT
@@ -36,7 +36,7 @@ class ProviderUpdate(Body):
     """PUT /resource_providers/{uuid}."""
 
     name: Name
-    parent_provider_uuid: Annotated[Uuid | None, since("1.14")] = None
+    parent_provider_uuid: Annotated[Uuid | UnsetType | None, since("1.14")] = UNSET
 
 
 class InventoryBody(Body):
