@@ -8,6 +8,7 @@ from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import token_views, views
+from aerostat.services.keystone.api.token_views import signed_in
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import authentication, identity, revocation, tokens, users
 from aerostat.services.keystone.domain.receipts import MoreNeeded
@@ -55,12 +56,12 @@ async def create(keystone: Keystone, req: Request[AuthPost]) -> Reply:
         raise
     with_catalog = "nocatalog" not in req.query
     body = await token_views.token_body(keystone, found, with_catalog=with_catalog)
-    return token_reply(found.text, body)
+    return signed_in(found, raw=body, headers=token_headers(found.text))
 
 
-def token_reply(text: str, body: bytes) -> Reply:
-    """Return the answer with a token and its encoded document."""
-    return Reply(raw=body, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
+def token_headers(text: str) -> dict[str, str]:
+    """Return the headers of the answer with a token."""
+    return {"X-Subject-Token": text, "Vary": "X-Auth-Token"}
 
 
 def receipt_reply(why: MoreNeeded) -> Reply:
@@ -174,7 +175,7 @@ async def validate(keystone: Keystone, req: Request[None]) -> Reply:
     # Who asks was authenticated a moment ago, so what is remembered is fresh.
     hit: tuple[float, bytes] | None = keystone.replies.get(key)
     if hit is not None and hit[0] > keystone.clock.now():
-        return token_reply(subject, hit[1])
+        return Reply(raw=hit[1], headers=token_headers(subject))
     rule = policies.CHECK_TOKEN if req.method == "HEAD" else policies.VALIDATE_TOKEN
     generation = keystone.generation
     found = await _subject(keystone, req, rule)
@@ -184,7 +185,7 @@ async def validate(keystone: Keystone, req: Request[None]) -> Reply:
             keystone.replies.popitem(last=False)
         until = min(found.until, identity.good_until(keystone, found.token.user_id))
         keystone.replies[key] = (min(found.token.expires_at, until), body)
-    return token_reply(subject, body)
+    return Reply(raw=body, headers=token_headers(subject))
 
 
 async def _subject(keystone: Keystone, req: Request[Any], rule: Rule) -> Resolved:

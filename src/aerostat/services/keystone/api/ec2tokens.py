@@ -10,6 +10,7 @@ from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import token_views
+from aerostat.services.keystone.api.token_views import signed_in
 from aerostat.services.keystone.domain import ec2
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.schemas.auth import SignedPost
@@ -29,11 +30,12 @@ async def for_ec2(keystone: Keystone, req: Request[SignedPost]) -> Reply:
     """Give a token for a request that an EC2 credential signed."""
     found = await ec2.authenticate(keystone, _signed(req.body), ec2.ec2)
     body = await token_views.token_body(keystone, found, with_catalog=True)
-    return Reply(raw=body, headers={"X-Subject-Token": found.text})
+    return signed_in(found, raw=body, headers={"X-Subject-Token": found.text})
 
 
 @routes.post("/s3tokens", policy=policies.S3_TOKENS, body=SignedPost, status=200)
 async def for_s3(keystone: Keystone, req: Request[SignedPost]) -> Reply:
     """Tell who signed a request to S3; the token itself stays here."""
     found = await ec2.authenticate(keystone, _signed(req.body), ec2.s3)
-    return Reply(raw=await token_views.token_body(keystone, found, with_catalog=True))
+    body = await token_views.token_body(keystone, found, with_catalog=True)
+    return signed_in(found, raw=body)

@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, quote, unquote_plus, urlsplit, urlunsplit
 from aerostat.kit.errors import BadRequest, TooLarge, Unauthorized, Unavailable
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone.api import sso_pages, token_views
-from aerostat.services.keystone.api.auth import RECEIPT, receipt_reply, token_reply
+from aerostat.services.keystone.api.auth import RECEIPT, receipt_reply, token_headers
+from aerostat.services.keystone.api.token_views import signed_in
 from aerostat.services.keystone.domain import federated_login, openid, pending_logins, saml
 from aerostat.services.keystone.domain.federated_login import Way
 from aerostat.services.keystone.domain.receipts import MoreNeeded
@@ -130,8 +131,7 @@ async def _token(keystone: Keystone, req: Request[Any], way: Way, assertion: Ass
     except MoreNeeded as why:
         return receipt_reply(why)
     body = await token_views.token_body(keystone, found, with_catalog=True)
-    reply = token_reply(found.text, body)
-    return sso_pages.signed_in(found, raw=reply.raw, headers=reply.headers, status=201)
+    return signed_in(found, raw=body, headers=token_headers(found.text), status=201)
 
 
 @routes.get(METADATA, policy=None, public=True)

@@ -12,14 +12,11 @@ from functools import wraps
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-import msgspec
-from msgspec import Struct
-
 from aerostat.contracts.events import Event
 from aerostat.kit.clock import iso
 from aerostat.kit.errors import Fault
 from aerostat.kit.http.route import Handler, Reply, Request, Route, Routes
-from aerostat.services.keystone.api.sso_pages import SignedIn
+from aerostat.services.keystone.api.token_views import SignedIn
 from aerostat.services.keystone.domain.proofs import WrongPassword
 from aerostat.services.keystone.model import cadf
 from aerostat.services.keystone.runtime import Keystone
@@ -144,22 +141,6 @@ def _ids(req: Request[Any], what: Told, result: Any) -> list[str]:
     return [item.get("id", item.get("access", "")) if item else "" for item in items]
 
 
-class _User(Struct):
-    id: str
-    name: str = ""
-
-
-class _Token(Struct):
-    user: _User
-
-
-class _TokenBody(Struct):
-    token: _Token
-
-
-_decode = msgspec.json.Decoder(_TokenBody).decode
-
-
 def _login(handler: Handler) -> Handler:
     @wraps(handler)
     async def told_after(keystone: Keystone, req: Request[Any]) -> Any:
@@ -172,20 +153,11 @@ def _login(handler: Handler) -> Handler:
             pending = "Openstack-Auth-Receipt" in reply.headers
             outcome = cadf.PENDING if pending else cadf.FAILURE
             _tell_login(keystone, req, outcome, _claimed(req))
-        elif isinstance(reply, SignedIn):
+        elif isinstance(reply, SignedIn):  # Else the login has only begun.
             _tell_login(keystone, req, cadf.SUCCESS, reply.who, groups=reply.groups)
-        elif req.path.get("protocol_id") is None:  # Else the login has only begun.
-            _tell_login(keystone, req, cadf.SUCCESS, _known(reply))
         return reply
 
     return told_after
-
-
-def _known(reply: Reply) -> dict[str, str]:
-    if reply.raw is None:
-        return {}
-    user = _decode(reply.raw).token.user
-    return {"user_id": user.id, "username": user.name}
 
 
 def _claimed(req: Request[Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote
 from aerostat.kit.errors import Fault, TooLarge, Unauthorized
 from aerostat.kit.http.edge import certificate_thumbprint
 from aerostat.kit.http.route import Reply, Request, Routes
+from aerostat.services.keystone.api.token_views import signed_in
 from aerostat.services.keystone.domain import authentication, oauth2_mtls
 from aerostat.services.keystone.domain.tokens import Resolved
 from aerostat.services.keystone.model.auth import (
@@ -42,7 +43,7 @@ async def create(keystone: Keystone, req: Request[None]) -> Reply:
         return _refused(req, 400, "invalid_request", why.message)
     left_s = found.token.expires_at - int(keystone.clock.now())
     body = {"access_token": found.text, "token_type": "Bearer", "expires_in": left_s}
-    return Reply(body, headers=NO_STORE)
+    return signed_in(found, body=body, headers=NO_STORE)
 
 
 async def _token(keystone: Keystone, req: Request[Any], form: Mapping[str, str]) -> Resolved:

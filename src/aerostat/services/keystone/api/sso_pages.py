@@ -3,13 +3,12 @@
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from aerostat.kit.http.route import Reply
+from aerostat.services.keystone.api.token_views import SignedIn, signed_in
 from aerostat.services.keystone.domain.tokens import Resolved
 from aerostat.services.keystone.runtime import Keystone
 
@@ -43,21 +42,6 @@ OWN_FORM_HEADERS = {
     "Content-Security-Policy": f"default-src 'none'; script-src 'sha256-{_SUBMIT_HASH}'; "
     "frame-ancestors 'none'",
 }
-
-
-@dataclass(slots=True)
-class SignedIn(Reply):
-    """The answer to somebody who was let in; who that is and in which groups, for events."""
-
-    who: dict[str, str] = field(default_factory=dict)
-    groups: tuple[str, ...] = ()
-
-
-def signed_in(found: Resolved, **reply: Any) -> SignedIn:
-    """Return the answer to the owner of a token that an identity provider vouched for."""
-    user = found.user.user
-    who = {"user_id": user.id, "username": user.name}
-    return SignedIn(who=who, groups=found.token.group_ids, **reply)
 
 
 def hand_over(keystone: Keystone, origin: str, found: Resolved) -> SignedIn:

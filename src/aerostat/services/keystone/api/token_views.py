@@ -1,10 +1,12 @@
 """A token and a catalogue as the API shows them; what many tokens show is encoded once."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from aerostat.kit.clock import iso
+from aerostat.kit.http.route import Reply
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import catalog, federation
 from aerostat.services.keystone.domain.tokens import Resolved
@@ -15,6 +17,21 @@ from aerostat.services.keystone.model.tokens import Token
 from aerostat.services.keystone.runtime import Keystone
 
 _encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class SignedIn(Reply):
+    """The answer to somebody who was let in; who that is and in which groups, for events."""
+
+    who: dict[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+
+
+def signed_in(found: Resolved, **reply: Any) -> SignedIn:
+    """Return the answer to the owner of a new token."""
+    user = found.user.user
+    who = {"user_id": user.id, "username": user.name}
+    return SignedIn(who=who, groups=found.token.group_ids, **reply)
 
 
 async def token_body(keystone: Keystone, found: Resolved, *, with_catalog: bool) -> bytes:
