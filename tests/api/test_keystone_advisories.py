@@ -67,13 +67,21 @@ async def test_every_character_of_a_secret_counts(cloud: Cloud) -> None:
 async def test_urls_of_the_catalogue_tell_nothing_else(cloud: Cloud) -> None:
     """CVE-2014-3621: a URL may hold the ids of project and user, and no option of keystone."""
     service = await cloud.make("service", type="thing")
-    url = "http://x/$(admin_token)s/%(password)s/$(config.db)s/$(project_id)s"
-    await cloud.make("endpoint", service_id=service["id"], interface="public", url=url)
+    place = {"service_id": service["id"], "interface": "public"}
+    for bad in ("$(admin_token)s", "%(password)s", "$(config.db)s", "%(user_id)", "%"):
+        body = {"endpoint": {**place, "url": f"http://x/{bad}"}}
+        assert (await cloud.call("POST", "/endpoints", json=body)).status_code == 400, bad
+    made = await cloud.make("endpoint", **place, url="http://x/$(project_id)s/%(user_id)s")
     user, project, token = await cloud.member()
-    said = (await cloud.validate(token)).json()["token"]["catalog"]
-    shown = next(s for s in said if s["type"] == "thing")["endpoints"][0]["url"]
-    assert shown == f"http://x/$(admin_token)s/%(password)s/$(config.db)s/{project['id']}"
-    assert user
+
+    async def shown() -> list[str]:
+        said = (await cloud.validate(token)).json()["token"]["catalog"]
+        return [e["url"] for s in said if s["type"] == "thing" for e in s["endpoints"]]
+
+    assert await shown() == [f"http://x/{project['id']}/{user['id']}"]
+    changed = {"endpoint": {"url": "http://x/$(admin_token)s/$(project_id)s"}}
+    await cloud.call("PATCH", f"/endpoints/{made['id']}", json=changed)
+    assert await shown() == []
 
 
 async def test_tokens_of_tokens_end_with_the_first(cloud: Cloud) -> None:

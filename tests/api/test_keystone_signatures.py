@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from keystone_cloud import Cloud, cloud_at
+from keystone_cloud import Cloud, by_token, cloud_at
 from keystoneclient.contrib.ec2.utils import Ec2Signer
 
 
@@ -190,3 +190,21 @@ async def test_delegated_tokens_see_no_other_secrets(cloud: Cloud) -> None:
         assert reply.status_code == 403, method
     assert (await cloud.call("GET", "/OS-TRUST/trusts", limited)).status_code == 403
     assert project["id"]
+
+
+async def test_their_tokens_are_for_services(cloud: Cloud) -> None:
+    """Whoever signs has no other way into the identity API by that. Source: keystone 910ebab06."""
+    user, project, token = await cloud.member("admin")
+    access, secret = await access_key(cloud, user, project, token)
+    reply = await ask(cloud, sign(request(cloud, access, "2"), secret))
+    signed = reply.headers["x-subject-token"]
+    for path in ("/projects", f"/users/{user['id']}/credentials/OS-EC2", "/auth/projects"):
+        refused = await cloud.call("GET", path, signed)
+        assert refused.status_code == 403
+        assert "EC2 credential tokens" in refused.json()["error"]["message"]
+    again = await cloud.authenticate(by_token(signed))  # As upstream; but it stays what it is.
+    assert again.status_code == 201
+    assert (
+        await cloud.call("GET", "/projects", again.headers["x-subject-token"])
+    ).status_code == 403
+    assert (await cloud.validate(signed)).status_code == 200

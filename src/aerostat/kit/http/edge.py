@@ -63,6 +63,7 @@ class ApiSpec:
     say they are JSON (415), as nova and placement do. `service_type` is what access rules call
     this API; without one, credentials that are limited by such rules get nowhere here.
     `late_tokens`: a service (X-Service-Token) may bring a user's token that has expired.
+    `admit` raises Forbidden if an identity, good as it is, gets nowhere here.
     `exact_paths`: /servers/ is not /servers (the server without a name is not there), as in nova.
     """
 
@@ -77,6 +78,7 @@ class ApiSpec:
     service_type: str = ""
     late_tokens: bool = True
     exact_paths: bool = False
+    admit: Callable[[Context], None] | None = None
 
     def routes(self) -> list[Route]:
         """Return every route with its full path."""
@@ -168,6 +170,8 @@ class Api(Generic[S]):
                 who = await self._authenticate(token)
         except Unauthorized as why:
             raise _unauthorized(call) from why
+        if self.spec.admit is not None:
+            self.spec.admit(who)
         if service is not None:
             who = replace(who, extra={**who.extra, "service_roles": list(service.roles)})
         rules = who.extra.get("access_rules")

@@ -36,6 +36,7 @@ from aerostat.services.keystone.api import (
     trusts,
     users,
 )
+from aerostat.services.keystone.api.delegation import check_unsigned
 from aerostat.services.keystone.api.notifications import announced
 
 NOUNS = (
@@ -81,6 +82,7 @@ api = ApiSpec(
     envelope=errors.keystone,
     service_type="identity",
     late_tokens=False,
+    admit=check_unsigned,
 )
 
 manifest = Manifest(

@@ -8,7 +8,7 @@ from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
 from aerostat.services.keystone.api.views import Document
 from aerostat.services.keystone.domain import catalog, nouns
-from aerostat.services.keystone.model.catalog import Region, Service, ServiceEndpoint
+from aerostat.services.keystone.model.catalog import Region, Service, ServiceEndpoint, is_template
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.schemas.catalog import (
     EndpointCreate,
@@ -146,6 +146,8 @@ async def endpoints(keystone: Keystone, req: Request[None]) -> Document:
 async def create_endpoint(keystone: Keystone, req: Request[EndpointCreate]) -> Document:
     """Create an endpoint; a `region` that is not there is made, as upstream does."""
     body = req.body.endpoint
+    if not is_template(body.url):
+        raise BadRequest(f"Cannot create an endpoint with an invalid URL: {body.url}.", field="url")
     region_id = body.region_id or body.region or ""
     if body.region and not body.region_id:
         await _make_region(keystone, region_id)

@@ -5,6 +5,7 @@ Source: keystone bugs 1872735 (OSSA-2020-004), 2150089.
 
 from typing import Any
 
+from aerostat.kit.context import Context
 from aerostat.kit.errors import Forbidden
 from aerostat.kit.http.route import Request
 
@@ -14,6 +15,15 @@ DELEGATIONS = {
     "access_token_id": "access_token_id",
 }
 """What EC2 credentials call each delegation, and where the caller's identity has it."""
+
+
+def check_unsigned(who: Context) -> None:
+    """Raises: Forbidden, if somebody comes with the token of a signed EC2 or S3 request.
+
+    Such tokens are for the service that got them. Source: keystone, 910ebab06 (2026).
+    """
+    if who.extra.get("signed"):
+        raise Forbidden("EC2 credential tokens cannot be used for authorization.")
 
 
 def undelegated(req: Request[Any], what: str) -> None:

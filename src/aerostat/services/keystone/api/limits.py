@@ -74,7 +74,7 @@ async def default(keystone: Keystone, req: Request[None]) -> Document:
 @routes.patch(DEFAULT, policy=policies.UPDATE_REGISTERED_LIMIT, body=RegisteredLimitUpdate)
 async def change_default(keystone: Keystone, req: Request[RegisteredLimitUpdate]) -> Document:
     """Change a registered limit."""
-    changes = given(req.body.registered_limit)
+    changes = given(req.body.registered_limit, least=0)
     found = await limits.change_default(keystone, req.path["registered_limit_id"], changes)
     return {"registered_limit": default_view(req, found)}
 
@@ -94,13 +94,13 @@ async def model(keystone: Keystone, _req: Request[None]) -> Document:
 
 @routes.get("/limits", policy=policies.LIST_LIMITS)
 async def index(keystone: Keystone, req: Request[None]) -> Document:
-    """List limits; without a say on all, those of the own project or domain."""
+    """List limits: administrators and services see all, others those of their project or domain."""
     wanted = views.listing(keystone, req, *FILTERS, "project_id", "domain_id")
-    found = await nouns.listed(keystone, nouns.limits, wanted)
-    visible = [
-        item for item in found if req.allows(policies.GET_LIMIT, await _target(keystone, item))
-    ]
-    return views.collection(req, "limits", visible, view, wanted)
+    ctx, where = req.ctx, []
+    if not (ctx.system_scope or {"admin", "service"} & set(ctx.roles)):
+        where.append(limits.of_scope(ctx.project_id, ctx.domain_id))
+    found = await nouns.listed(keystone, nouns.limits, wanted, *where)
+    return views.collection(req, "limits", found, view, wanted)
 
 
 async def _target(keystone: Keystone, item: Limit) -> Document:
@@ -147,7 +147,7 @@ async def show(keystone: Keystone, req: Request[None]) -> Document:
 @routes.patch("/limits/{limit_id}", policy=policies.UPDATE_LIMIT, body=LimitUpdate)
 async def update(keystone: Keystone, req: Request[LimitUpdate]) -> Document:
     """Change a limit."""
-    changes = given(req.body.limit)
+    changes = given(req.body.limit, least=0)
     found = await limits.change(keystone, req.path["limit_id"], changes)
     return {"limit": view(req, found)}
 

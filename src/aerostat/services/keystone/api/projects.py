@@ -7,9 +7,10 @@ from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
+from aerostat.services.keystone.api.limits import view as limit_view
 from aerostat.services.keystone.api.users import own_domain
 from aerostat.services.keystone.api.views import Document
-from aerostat.services.keystone.domain import nouns, projects, users
+from aerostat.services.keystone.domain import limits, nouns, projects, users
 from aerostat.services.keystone.model.actors import NO_DOMAIN, Project
 from aerostat.services.keystone.model.listing import Listing
 from aerostat.services.keystone.policies import target
@@ -19,6 +20,7 @@ from aerostat.services.keystone.schemas.fields import given
 
 routes: Routes[Keystone] = Routes("projects")
 
+TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
 FIELDS = ("domain_id", "enabled", "name", "parent_id", "is_domain", "id")
 
 
@@ -48,8 +50,12 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     where: list[Any] = [] if "is_domain" in req.query else [projects.C.is_domain.is_(False)]
     if req.ctx.domain_id:
         where.append(projects.C.domain_id == req.ctx.domain_id)
-    found = await nouns.listed(keystone, nouns.projects, wanted, *where)
-    return views.collection(req, "projects", _tagged(req, found), views.project, wanted)
+    if set(TAG_FILTERS) & set(req.query.names()):
+        found = await nouns.listed(keystone, nouns.projects, Listing(wanted.filters), *where)
+        found = [p for p in _tagged(req, found) if p.id > wanted.marker]
+    else:
+        found = await nouns.listed(keystone, nouns.projects, wanted, *where)
+    return views.collection(req, "projects", found, views.project, wanted)
 
 
 def _tagged(req: Request[Any], found: list[Project]) -> list[Project]:
@@ -100,13 +106,26 @@ async def show(keystone: Keystone, req: Request[None]) -> Document:
     project = await seen(keystone, req, policies.GET_PROJECT)
     shown = views.project(req, project)
     asked = {"parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids"}
-    wanted = asked & set(req.query.names())
+    wanted = {name for name in asked if req.query.get(name, "0") != "0"}
+    limited = req.query.get("include_limits", "0") != "0"
     for kind in ("parents", "subtree"):
         if {f"{kind}_as_list", f"{kind}_as_ids"} <= wanted:
             raise BadRequest(f"Cannot use {kind}_as_list and {kind}_as_ids at the same time.")
     if wanted:
         await _family(keystone, req, project, shown, wanted)
+    if limited and wanted:
+        await _add_limits(keystone, req, shown)
     return {"project": shown}
+
+
+async def _add_limits(keystone: Keystone, req: Request[Any], shown: Document) -> None:
+    """Show the limits of the projects that are listed above and below, too."""
+    lists = [found for key in ("parents", "subtree") if isinstance(found := shown.get(key), list)]
+    family = {one["project"]["id"]: one["project"] for found in lists for one in found}
+    for project in family.values():
+        project["limits"] = []
+    for limit in await limits.of_projects(keystone, list(family)):
+        family[limit.project_id]["limits"].append(limit_view(req, limit))
 
 
 async def _family(
@@ -139,7 +158,7 @@ def _ids(root: str, below: list[Project]) -> Document | None:
 async def update(keystone: Keystone, req: Request[ProjectUpdate]) -> Document:
     """Change a project."""
     project = await seen(keystone, req, policies.UPDATE_PROJECT)
-    changes = given(req.body.project)
+    changes = given(req.body.project, least=0)
     return {"project": views.project(req, await projects.update(keystone, project.id, changes))}
 
 

@@ -1,5 +1,6 @@
 """Resources as the API shows them, and lists with their links."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -19,6 +20,13 @@ Document = dict[str, Any]
 R = TypeVar("R", bound=Struct)
 
 PREFIX = "/v3"
+DOMAIN_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+FLAGS = {
+    **dict.fromkeys(("", "1", "true", "on", "y", "yes"), True),
+    **dict.fromkeys(("0", "false", "off", "n", "no"), False),
+}
+"""What a flag may be in a query; without a value it is true. Source: keystone, parameter_types."""
+
 HOWS = {
     "contains",
     "icontains",
@@ -82,24 +90,31 @@ def role(req: Request[Any], item: Role) -> Document:
 def listing(keystone: Keystone, req: Request[Any], *fields: str) -> Listing:
     """Return the part of a list that the query string asks for; `fields` may be filtered by.
 
-    `name__contains` and the like work on text. Raises: BadRequest (limit).
+    `name__contains` and the like work on text; what is said twice must both be so.
+    Raises: BadRequest (limit, or a value that no resource could have).
     """
     filters = []
-    for key in req.query.names():
+    for key, values in req.query.items():
         name, _, how = key.partition("__")
-        if name not in fields or (how and how not in HOWS):
-            continue
-        value: Any = req.query.get(key)
-        if name == "password_expires_at":
-            filters.append(_when(name, value))
-            continue
-        if name in ("enabled", "is_domain") and not how:
-            # A flag without a value, or with anything but a false one, is true, as upstream.
-            value = str(value).strip().lower() not in ("0", "false", "f", "no", "n", "off")
-        filters.append(Filter(name, how or "equals", value))
+        if name in fields and (not how or how in HOWS):
+            filters += [_filter(name, how, value) for value in values]
     asked, most = req.query.number("limit", 0) or 0, keystone.config.list_limit
     limit = min(asked or most, most or asked)
     return Listing(tuple(filters), limit, req.query.get("marker") or "")
+
+
+def _filter(name: str, how: str, value: str) -> Filter:
+    if how:
+        return Filter(name, how, value)
+    if name == "password_expires_at":
+        return _when(name, value)
+    if name in ("enabled", "is_domain"):
+        if value.lower() not in FLAGS:
+            raise BadRequest(f"Invalid input for field '{name}': {value!r} is no flag.", field=name)
+        return Filter(name, "equals", FLAGS[value.lower()])
+    if (name == "name" and not value) or (name == "domain_id" and not DOMAIN_ID.fullmatch(value)):
+        raise BadRequest(f"Invalid input for field '{name}': {value!r}", field=name)
+    return Filter(name, "equals", value)
 
 
 def within_scope(req: Request[Any], wanted: Listing) -> Listing:

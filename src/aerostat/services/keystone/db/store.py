@@ -8,6 +8,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
 
 from aerostat.kit.db.engine import Tx
+from aerostat.kit.errors import NotFound
 from aerostat.services.keystone.model.listing import ORDERS, Filter, Listing
 
 R = TypeVar("R", bound=Struct)
@@ -46,9 +47,14 @@ class Store(Generic[R]):
         return found
 
     def page(self, tx: Tx, listing: Listing, *where: ColumnElement[bool]) -> list[R]:
-        """Return what `listing` asks for; one row more than its limit tells of a next page."""
+        """Return what `listing` asks for; one row more than its limit tells of a next page.
+
+        Raises: NotFound (the marker).
+        """
         conds = [*where, *(self._condition(f) for f in listing.filters)]
         if listing.marker:
+            if self.first(tx, self._key[0] == listing.marker) is None:
+                raise NotFound(f"Marker {listing.marker} could not be found.")
             conds.append(self._key[0] > listing.marker)
         stmt = self._select.where(*conds).order_by(*self._key)
         if listing.limit:

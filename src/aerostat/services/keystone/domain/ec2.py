@@ -34,13 +34,13 @@ from aerostat.services.keystone.model.signatures import (
     s3_signature,
     timestamp_of,
 )
+from aerostat.services.keystone.model.tokens import SIGNED
 from aerostat.services.keystone.runtime import Keystone
 
 Signed = Mapping[str, Any]
 Signature = Callable[[Signed, str], list[str]]
 """Returns the signatures that would be right for a request under a secret. Raises: ValueError."""
 
-METHOD = "ec2credential"
 BASIC = "%Y%m%dT%H%M%SZ"
 
 
@@ -128,7 +128,7 @@ def _when(stamp: str) -> float:
 async def _token(keystone: Keystone, credential: Credential, blob: Mapping[str, Any]) -> Resolved:
     try:
         user = await active_user(keystone, credential.user_id)
-        proven = Proven(user, (METHOD,))
+        proven = Proven(user, (SIGNED,))
         if blob.get("trust_id"):
             return await _by_trust(keystone, proven, blob["trust_id"], credential)
         if blob.get("app_cred_id"):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, false, or_, select
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, Forbidden, NotFound
@@ -24,6 +24,21 @@ def _parts(tx: Tx, service_id: str, region_id: str) -> None:
             nouns.regions.must(tx, region_id)
     except NotFound as why:
         raise BadRequest(why.message) from why
+
+
+def of_scope(project_id: str, domain_id: str) -> ColumnElement[bool]:
+    """Return which limits concern a project, or a domain with its projects; none for neither."""
+    if project_id:
+        return L.project_id == project_id
+    if not domain_id:
+        return false()
+    inside = select(P.id).where(P.domain_id == domain_id)
+    return or_(L.domain_id == domain_id, L.project_id.in_(inside))
+
+
+async def of_projects(keystone: Keystone, project_ids: Sequence[str]) -> list[Limit]:
+    """Return the limits of these projects."""
+    return await keystone.db.read(stores.limits.all, L.project_id.in_(project_ids))
 
 
 async def register(

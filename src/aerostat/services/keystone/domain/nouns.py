@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Conflict, NotFound
+from aerostat.kit.errors import BadRequest, Conflict, NotFound
 from aerostat.services.keystone.db import stores
 from aerostat.services.keystone.db.store import Store
 from aerostat.services.keystone.model.listing import Listing
@@ -116,9 +117,12 @@ async def remove(keystone: Keystone, noun: Noun[R], item_id: str) -> None:
 
 
 def changed(item: R, changes: dict[str, Any]) -> R:
-    """Return `item` with `changes`; those of `extra` are added, and None takes them away."""
-    from msgspec.structs import replace
+    """Return `item` with `changes`; those of `extra` are added, and None takes them away.
 
+    Raises: BadRequest (another id).
+    """
+    if changes.get("extra", {}).get("id", item_id := getattr(item, "id", "")) != item_id:
+        raise BadRequest("Cannot change ID", field="id")
     if "extra" in changes:
         merged = {**getattr(item, "extra", {}), **changes["extra"]}
         changes = {**changes, "extra": merged}

@@ -32,7 +32,7 @@ PROJECT_TABLES = (
 async def create(keystone: Keystone, project: Project) -> Project:
     """Store a new project or domain.
 
-    Raises: Conflict, NotFound (its domain or parent), Forbidden (too deep), BadRequest.
+    Raises: Conflict, Forbidden (too deep), BadRequest (among others, its domain or parent).
     """
 
     check_tags(project.tags)
@@ -53,7 +53,10 @@ def insert(keystone: Keystone, tx: Tx, project: Project) -> Project:
 
 
 def _placed(keystone: Keystone, tx: Tx, project: Project) -> Project:
-    parent = nouns.projects.must(tx, project.parent_id or project.domain_id)
+    parent = stores.projects.get(tx, project.parent_id or project.domain_id)
+    if parent is None:
+        noun = nouns.projects if project.parent_id else nouns.domains
+        raise BadRequest(noun.missing(project.parent_id or project.domain_id).message)
     domain_id = parent.id if parent.is_domain else parent.domain_id
     if project.domain_id and project.domain_id != domain_id:
         raise BadRequest(
@@ -249,6 +252,8 @@ async def retag(
         before = nouns.projects.must(tx, project_id)
         options.check_update("project", before, {"tags": add})
         kept = [] if drop is None else [t for t in before.tags if t not in drop]
+        if set(kept) & set(add):
+            raise BadRequest("Invalid input for field 'tags': it has non-unique elements.")
         if drop and not set(drop) <= set(before.tags):
             raise NotFound(f"Could not find tag: {drop[0]}.")
         project = replace(before, tags=[*kept, *add])

@@ -30,7 +30,7 @@ from aerostat.services.keystone.model.secrets import (
     ApplicationCredential,
     Trust,
 )
-from aerostat.services.keystone.model.tokens import SYSTEM_TARGET, Token
+from aerostat.services.keystone.model.tokens import SIGNED, SYSTEM_TARGET, Token
 from aerostat.services.keystone.runtime import Keystone
 
 
@@ -161,6 +161,7 @@ def _alike(token: Token) -> Hashable:
         token.protocol_id,
         token.group_ids,
         token.thumbprint,
+        SIGNED in token.methods,
     )
 
 
@@ -369,6 +370,8 @@ def _context(
     if delegation.access_token is not None:
         extra["access_token_id"] = delegation.access_token.id
         extra["consumer_id"] = delegation.access_token.consumer_id
+    if SIGNED in token.methods:
+        extra["signed"] = True
     if token.idp_id:
         extra["group_ids"] = token.group_ids
     if token.thumbprint:

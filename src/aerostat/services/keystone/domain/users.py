@@ -46,7 +46,7 @@ async def create(
         if not domain.is_domain:
             raise nouns.domains.missing(user.domain_id)
         identity.check_writable(tx, user.domain_id)
-        _unique(tx, user)
+        _check(tx, user)
         made = replace(user, created_at=keystone.clock.now())
         if hashed:
             made = passwords.put(keystone, tx, made, hashed, self_service=False)
@@ -62,7 +62,14 @@ def current(keystone: Keystone, user: User) -> User:
     return user if is_active(keystone, user) == user.enabled else replace(user, enabled=False)
 
 
-def _unique(tx: Tx, user: User) -> None:
+def _check(tx: Tx, user: User) -> None:
+    """Raises: Conflict (the name), BadRequest (a default project that is a domain)."""
+    project = stores.projects.get(tx, user.default_project_id)
+    if project is not None and project.is_domain:
+        raise BadRequest(
+            f"User's default project ID cannot be a domain ID: {user.default_project_id}",
+            field="default_project_id",
+        )
     detail = f" found with name {user.name} at domain ID {user.domain_id}"
     nouns.users.unique(tx, user.id, detail, C.domain_id == user.domain_id, C.name == user.name)
 
@@ -94,7 +101,7 @@ def _update(
         wanted = options.merged(options.USER, before.options, changes["options"])
         changes = {**changes, "options": wanted}
     user = nouns.changed(before, changes)
-    _unique(tx, user)
+    _check(tx, user)
     if hashed is not None:
         user = passwords.put(keystone, tx, user, hashed, self_service=False)
     if changes.get("enabled"):

@@ -89,10 +89,24 @@ class Catalog(Struct, frozen=True):
     entries: list[tuple[Service, list[ServiceEndpoint]]]
 
 
+def is_template(url: str) -> bool:
+    """Tell whether all is known that `url` wants filled in. Source: keystone, common/utils.py."""
+    known = ("tenant_id", "project_id", "user_id", "compute_host", "public_endpoint")
+    try:
+        return bool(url.replace("$(", "%(") % dict.fromkeys(known, "x"))
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
 def substitute(url: str, project_id: str, user_id: str) -> str | None:
-    """Return `url` for one project; None if it needs a project and there is none."""
+    """Return `url` for one project.
+
+    None if it needs a project and there is none, or what nobody knows.
+    """
     if "$(" not in url and "%(" not in url:
         return url
+    if not is_template(url):
+        return None
     for name, value in (
         ("project_id", project_id),
         ("tenant_id", project_id),

@@ -21,6 +21,9 @@ METHODS = (
 )
 """The place in this list is in every token: new ones go to its end."""
 
+SIGNED = "ec2credential"
+"""How whoever signed an EC2 or S3 request came in."""
+
 _BIT = {method: 1 << i for i, method in enumerate(METHODS)}
 
 UNSCOPED, PROJECT, DOMAIN, SYSTEM = "unscoped", "project", "domain", "system"

@@ -9,6 +9,14 @@ from aerostat.services.keystone.schemas.fields import ID, NAME_64, NAME_255, May
 
 Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^,/]*$")]
 Tags = Annotated[list[Tag], Meta(max_length=80)]
+
+
+def _check_tags(tags: Any) -> None:
+    """Raises: ValueError (one of them twice)."""
+    if tags is not UNSET and len(set(tags)) != len(tags):
+        raise ValueError("tags has non-unique elements")
+
+
 Password = Annotated[str, Meta(max_length=4096)]
 
 
@@ -20,6 +28,9 @@ class DomainNew(Open, kw_only=True):
     options: Options = field(default_factory=dict)
     explicit_domain_id: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{32}$")] = ""
 
+    def __post_init__(self) -> None:
+        _check_tags(self.tags)
+
 
 class DomainChanges(Open, kw_only=True):
     name: NAME_64 | Maybe = UNSET
@@ -27,6 +38,9 @@ class DomainChanges(Open, kw_only=True):
     enabled: bool | Maybe = UNSET
     tags: Tags | Maybe = UNSET
     options: Options | Maybe = UNSET
+
+    def __post_init__(self) -> None:
+        _check_tags(self.tags)
 
 
 class DomainCreate(Body):
@@ -47,6 +61,9 @@ class ProjectNew(Open, kw_only=True):
     tags: Tags = field(default_factory=list)
     options: Options = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _check_tags(self.tags)
+
 
 class ProjectChanges(Open, kw_only=True):
     name: NAME_64 | Maybe = UNSET
@@ -57,6 +74,9 @@ class ProjectChanges(Open, kw_only=True):
     is_domain: bool | Maybe = UNSET
     tags: Tags | Maybe = UNSET
     options: Options | Maybe = UNSET
+
+    def __post_init__(self) -> None:
+        _check_tags(self.tags)
 
 
 class ProjectCreate(Body):
@@ -69,6 +89,9 @@ class ProjectUpdate(Body):
 
 class TagsPut(Body):
     tags: Tags
+
+    def __post_init__(self) -> None:
+        _check_tags(self.tags)
 
 
 class ProtocolOfUser(Open, kw_only=True):

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.schema import text
 
 NAME_255 = text(1, 255)
@@ -14,11 +15,16 @@ Maybe = UnsetType
 Options = dict[str, Any]
 
 
-def given(body: Struct) -> dict[str, Any]:
-    """Return the fields of `body` that the client gave; null is the empty string, as stored."""
+def given(body: Struct, least: int = 1) -> dict[str, Any]:
+    """Return the fields of `body` that the client gave; null is the empty string, as stored.
+
+    Raises: BadRequest (fewer than `least`).
+    """
     found: dict[str, Any] = {}
     for name in body.__struct_fields__:
         value = getattr(body, name)
         if value is not UNSET:
             found[name] = "" if value is None else value
+    if len(found) - (found.get("extra") == {}) < least:
+        raise BadRequest("Invalid input: {} does not have enough properties", field="body")
     return found
