@@ -255,9 +255,9 @@ async def test_changed_options_keep_tokens_and_rights(cloud: Cloud, slapd: Slapd
     scope = {"project": {"id": project["id"]}}
     reply = await log_in(cloud, domain, "Ada", "engine", scope)
     token, ada = reply.headers["x-subject-token"], reply.json()["token"]["user"]["id"]
-    option = f"/domains/{domain}/config/ldap/page_size"
-    body = {"config": {"page_size": 100}}
-    assert (await cloud.call("PATCH", option, json=body)).status_code == 200
+    body = {"config": {"ldap": {"page_size": 100}}}
+    config = f"/domains/{domain}/config"
+    assert (await cloud.call("PATCH", config, json=body)).status_code == 200
     assert (await cloud.validate(token)).status_code == 200
     dn = f"uid=ada,ou=Users,{SUFFIX}"
     slapd.remove(dn)
@@ -361,8 +361,9 @@ async def test_back_to_the_own_database(cloud: Cloud, slapd: Slapd) -> None:
     assert await users(cloud, domain) == {}
     assert (await cloud.validate(token)).status_code == 404
     assert (await log_in(cloud, domain, "Ada", "engine")).status_code == 401
-    body = {"config": {"driver": "ldap"}}
-    assert (await cloud.call("PATCH", option, json=body)).status_code == 200
+    body = {"config": {"identity": {"driver": "ldap"}}}
+    config = f"/domains/{domain}/config"
+    assert (await cloud.call("PATCH", config, json=body)).status_code == 200
     assert (await log_in(cloud, domain, "Ada", "engine")).status_code == 201
     body = {"domain": {"enabled": False}}
     assert (await cloud.call("PATCH", f"/domains/{domain}", json=body)).status_code == 200

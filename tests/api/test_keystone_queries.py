@@ -150,3 +150,49 @@ async def _who_sees_limits(cloud: Cloud, project: Any) -> None:
     scope = {"domain": {"id": "default"}}
     reply = await cloud.authenticate(by_password(user["id"]), scope)
     assert len((await cloud.get("/limits", reply.headers["x-subject-token"]))["limits"]) == 2
+
+
+async def test_options_of_domains(cloud: Cloud) -> None:
+    domain = await cloud.make("domain")
+    path = f"/domains/{domain['id']}/config"
+    other = {"config": {"identity": {"driver": "sql"}}}
+    assert (await cloud.call("PUT", path, json=other)).status_code == 201
+    wrong = {"config": {"nonsense": {"x": 1}}}
+    for method, where, body, status in (
+        ("GET", "/nonsense", None, 403),
+        ("GET", "/ldap/nonsense", None, 403),
+        ("DELETE", "/nonsense", None, 403),
+        ("GET", "/ldap", None, 404),
+        ("PATCH", "/nonsense", wrong, 403),
+        ("PATCH", "/identity", wrong, 403),
+        ("PATCH", "/identity", {"config": {"ldap": {}}}, 403),
+        ("PATCH", "/identity/driver", {"config": {"list_limit": 1}}, 403),
+        ("PATCH", "/identity/list_limit", {"config": {"list_limit": 1}}, 404),
+        ("PATCH", "/identity/driver", {"config": {"driver": "sql"}}, 200),
+        ("PATCH", "/identity", other, 200),
+    ):
+        reply = await cloud.call(method, f"{path}{where}", json=body)
+        assert reply.status_code == status, (method, where, body, reply.text)
+
+
+async def test_access_rules_are_found(cloud: Cloud) -> None:
+    user, _, token = await cloud.member()
+    base = f"/users/{user['id']}"
+    rules = [
+        {"service": "compute", "method": "GET", "path": "/v2.1/servers"},
+        {"service": "image", "method": "GET", "path": "/v2/images"},
+    ]
+    body = {"application_credential": {"name": "a", "access_rules": rules}}
+    reply = await cloud.call("POST", f"{base}/application_credentials", token, body)
+    assert reply.status_code == 201
+    for query, count in (("service=image", 1), ("method=GET", 2), ("path=/x", 0), ("x=y", 2)):
+        found = await cloud.get(f"{base}/access_rules?{query}", token)
+        assert len(found["access_rules"]) == count, query
+    for role, status in (({"id": "none"}, 400), ({"name": "none"}, 404)):
+        body = {"application_credential": {"name": "b", "roles": [role]}}
+        reply = await cloud.call("POST", f"{base}/application_credentials", token, body)
+        assert reply.status_code == status
+    consumer = await cloud.make("consumer", "OS-OAUTH1/consumers")
+    await refused(
+        cloud, "PATCH", f"/OS-OAUTH1/consumers/{consumer['id']}", {"consumer": {"secret": "x"}}
+    )

@@ -153,6 +153,9 @@ def rule_view(req: Request[Any], item: AccessRule) -> Document:
 async def rules(keystone: Keystone, req: Request[None]) -> Document:
     """List the access rules of a user."""
     found = await secrets.rules_of(keystone, _owned(req, policies.LIST_ACCESS_RULES))
+    for name in ("service", "path", "method"):
+        if wanted := req.query.all(name):
+            found = [rule for rule in found if {getattr(rule, name)} == set(wanted)]
     return views.collection(req, "access_rules", found, rule_view)
 
 

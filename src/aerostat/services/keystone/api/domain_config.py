@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aerostat.kit.errors import BadRequest, NotFound
+from aerostat.kit.errors import Forbidden, NotFound
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api.views import Document
@@ -30,6 +30,7 @@ async def show(keystone: Keystone, req: Request[None]) -> Document:
         req.enforce(policies.GET_SECURITY_COMPLIANCE)
         return {"config": domain_config.security_compliance(keystone, domain_id, option)}
     req.enforce(policies.GET_DOMAIN_CONFIG)
+    _check_part(group, option)
     config = await domain_config.show(keystone, domain_id, group, option)
     if not option:
         return {"config": config}
@@ -40,7 +41,15 @@ async def show(keystone: Keystone, req: Request[None]) -> Document:
 
 async def delete(keystone: Keystone, req: Request[None]) -> None:
     """Unset what is set for a domain, of one group or option."""
-    await domain_config.delete(keystone, *_where(req))
+    domain_id, group, option = _where(req)
+    _check_part(group, option)
+    await domain_config.delete(keystone, domain_id, group, option)
+
+
+def _check_part(group: str, option: str) -> None:
+    """Raises: Forbidden, if domains have no such group or option."""
+    if group:
+        domain_config.check({group: {option: None} if option else {}})
 
 
 for _path in (ALL, GROUP, OPTION):
@@ -70,17 +79,27 @@ async def update(keystone: Keystone, req: Request[DomainConfigGroups]) -> Docume
 @routes.patch(GROUP, policy=policies.UPDATE_DOMAIN_CONFIG, body=DomainConfigGroups)
 async def update_group(keystone: Keystone, req: Request[DomainConfigGroups]) -> Document:
     """Set options of one group."""
-    if set(req.body.config) != {req.path["group"]}:
-        raise BadRequest("The group of the body is not the one of the URL.", field="config")
-    return await _merge(keystone, req, req.body.config)
+    return await _merge_part(keystone, req, req.body.config)
 
 
 @routes.patch(OPTION, policy=policies.UPDATE_DOMAIN_CONFIG, body=DomainConfigOptions)
 async def update_option(keystone: Keystone, req: Request[DomainConfigOptions]) -> Document:
     """Set one option."""
-    if set(req.body.config) != {req.path["option"]}:
-        raise BadRequest("The option of the body is not the one of the URL.", field="config")
-    return await _merge(keystone, req, {req.path["group"]: req.body.config})
+    return await _merge_part(keystone, req, {req.path["group"]: req.body.config})
+
+
+async def _merge_part(keystone: Keystone, req: Request[Any], config: Config) -> Document:
+    """Set what the URL names, which must be set already, and nothing else."""
+    domain_id, group, option = _where(req)
+    _check_part(group, option)
+    if set(config) != {group} or (option and set(config[group]) != {option}):
+        part = f"option {option} in group {group}" if option else f"group {group}"
+        raise Forbidden(
+            f"Invalid domain specific configuration: Trying to update {part}, so that, and only "
+            "that, must be specified in the config."
+        )
+    await domain_config.show(keystone, domain_id, group, option)
+    return await _merge(keystone, req, config)
 
 
 async def _merge(keystone: Keystone, req: Request[Any], config: Config) -> Document:

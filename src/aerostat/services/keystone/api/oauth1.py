@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from aerostat.kit.clock import iso
+from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.keystone import policies
 from aerostat.services.keystone.api import views
@@ -63,6 +64,8 @@ async def consumer(keystone: Keystone, req: Request[None]) -> Document:
 async def update_consumer(keystone: Keystone, req: Request[ConsumerUpdate]) -> Document:
     """Change an OAuth consumer."""
     changes = given(req.body.consumer)
+    if "secret" in changes["extra"]:
+        raise BadRequest("The secret of a consumer cannot change.", field="consumer.secret")
     found = await nouns.edit(keystone, nouns.consumers, req.path["consumer_id"], **changes)
     return {"consumer": consumer_view(req, found)}
 

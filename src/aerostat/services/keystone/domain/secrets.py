@@ -158,8 +158,8 @@ def _roles(
     ids = []
     for ref in refs:
         role_id = ref.get("id") or by_name.get(ref.get("name", ""), "")
-        if role_id not in graph.roles:
-            raise nouns.roles.missing(ref.get("id") or ref.get("name", ""))
+        if not role_id:
+            raise nouns.roles.missing(ref.get("name", ""))
         if role_id not in held:
             raise BadRequest(
                 "Invalid application credential: Could not find role assignment with role: "
