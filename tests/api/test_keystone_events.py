@@ -8,6 +8,7 @@ import pytest
 from keystone_cloud import PASSWORD, Cloud, Heard, by_name, by_password, by_token, cloud_at
 from keystone_world import GUARDED
 
+from aerostat.contracts import events
 from aerostat.contracts.events import BusNotifier, notifications
 from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.services.keystone.api.notifications import told
@@ -93,9 +94,12 @@ async def test_some_may_be_left_out(tmp_path: Path) -> None:
         assert len(heard.events) == 1
 
 
-async def test_over_the_bus(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+async def test_over_the_bus(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bus, heard = EmbeddedBus(), Heard()
     cloud.keystone.notifier = notifier = BusNotifier(bus)
+    monkeypatch.setattr(events, "AWAY_S", 0.0)
     with caplog.at_level("INFO", "aerostat.events"):
         await cloud.user()
         assert notifier.sending is not None

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from aerostat.kit.bus.endpoint import Bus, Endpoint
-from aerostat.kit.errors import Fault
+from aerostat.kit.errors import Fault, Unavailable
 from aerostat.kit.log import Logger
 
 log = Logger("events")
@@ -16,6 +16,8 @@ QUEUE_MAX = 10_000
 """Events that wait for a listener; the further ones go to the log alone."""
 
 TIMEOUT_S = 5.0
+AWAY_S = 1.0
+"""Seconds for which events go to the log alone after nobody was there to take one."""
 
 
 class Event(Struct, frozen=True):
@@ -39,7 +41,10 @@ class Notifier(Protocol):
 
 
 class Listener(Protocol):
-    """Whoever serves `notifications` gets every event, each at least once while it is there."""
+    """Whoever serves `notifications` gets every event, each at least once while it is there.
+
+    Who comes is noticed after `AWAY_S` at the latest.
+    """
 
     async def notify(self, *, event: Event) -> None: ...
 
@@ -61,11 +66,13 @@ class BusNotifier:
         self._listener = notifications.at(bus, timeout_s=TIMEOUT_S)
         self._log = LogNotifier()
         self._waiting: deque[Event] = deque()
+        self._away_until = 0.0
         self.sending: asyncio.Task[None] | None = None
 
     def emit(self, event: Event) -> None:
         """Queue `event`; called in the event loop."""
-        if len(self._waiting) >= QUEUE_MAX:
+        away = asyncio.get_running_loop().time() < self._away_until
+        if away or len(self._waiting) >= QUEUE_MAX:
             self._log.emit(event)
             return
         self._waiting.append(event)
@@ -77,5 +84,7 @@ class BusNotifier:
             event = self._waiting.popleft()
             try:
                 await self._listener.notify(event=event)
-            except Fault:
+            except Fault as why:
+                if isinstance(why, Unavailable):
+                    self._away_until = asyncio.get_running_loop().time() + AWAY_S
                 self._log.emit(event)

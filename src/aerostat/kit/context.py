@@ -1,11 +1,11 @@
 """Who asks: passed as the first argument, never read from a global."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Context:
+
+class Context(Struct, frozen=True):
     """The identity behind one operation, and the ids that follow it through the cloud.
 
     `roles` are names. A system-scoped identity has `system_scope == "all"` and no project.
@@ -24,7 +24,7 @@ class Context:
     token: str = ""
     global_request_id: str = ""
     remote_address: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = {}
 
     @property
     def is_admin(self) -> bool:

@@ -90,7 +90,7 @@ class _JsonLines(logging.Handler):
             line[key] = "***" if isinstance(value, Secret) else value
         if record.exc_info:
             line["traceback"] = logging.Formatter().formatException(record.exc_info)
-        sys.stderr.write(_encode(line).decode() + "\n")
+        sys.stderr.buffer.write(_encode(line) + b"\n")
         sys.stderr.flush()
 
 

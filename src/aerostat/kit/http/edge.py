@@ -5,15 +5,17 @@ anywhere becomes the service's own error envelope; anything else is a 500 that s
 """
 
 import base64
+import dataclasses
 import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec.structs import replace
 
 from aerostat.kit.context import Context
 from aerostat.kit.errors import BadRequest, Fault, NotFound, TooLarge, Unauthorized
@@ -83,7 +85,7 @@ class ApiSpec:
     def routes(self) -> list[Route]:
         """Return every route with its full path."""
         return [
-            replace(route, path=prefix + route.path)
+            dataclasses.replace(route, path=prefix + route.path)
             for prefix, nouns in self.mounts
             for noun in nouns
             for route in noun.routes

@@ -50,6 +50,8 @@ async def prove(keystone: Keystone, request: AuthRequest) -> Proven:
     if not found:
         raise refusal("no method")
     first = found[0]
+    if len(found) == 1:
+        return first
     if any(p.user.user.id != first.user.user.id for p in found):
         raise refusal("methods prove different users")
     return Proven(

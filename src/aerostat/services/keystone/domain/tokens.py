@@ -7,7 +7,9 @@ once per generation and remembered, so that a second look costs a dictionary acc
 import base64
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Tx
@@ -34,8 +36,7 @@ from aerostat.services.keystone.model.tokens import SIGNED, SYSTEM_TARGET, Token
 from aerostat.services.keystone.runtime import Keystone
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
+class Worth(Struct, frozen=True):
     """What tokens mean that differ in nothing but their times, methods and audit ids.
 
     `domain` is the project's or the scope itself. `until` is when it may change by time alone:
@@ -52,7 +53,7 @@ class Worth:
     access_token: AccessToken | None
     context: Context
     until: float = math.inf
-    shown: dict[bool, bytes] = field(default_factory=dict)
+    shown: dict[bool, bytes] = {}
 
     def of(self, text: str, token: Token) -> "Resolved":
         """Return one of these tokens."""
@@ -73,8 +74,7 @@ class Worth:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved(Worth):
+class Resolved(Worth, frozen=True, kw_only=True):
     """A valid token and all that it means."""
 
     text: str
