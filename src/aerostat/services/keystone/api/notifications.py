@@ -6,7 +6,6 @@ Source: keystone, "Event notifications" (format cadf).
 import base64
 import hmac
 import re
-import uuid
 from dataclasses import replace
 from functools import wraps
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from aerostat.contracts.events import Event
 from aerostat.kit.clock import iso
 from aerostat.kit.errors import Fault
 from aerostat.kit.http.route import Handler, Reply, Request, Route, Routes
+from aerostat.kit.ids import new_uuid
 from aerostat.services.keystone.api.token_views import SignedIn
 from aerostat.services.keystone.domain.proofs import WrongPassword
 from aerostat.services.keystone.model import cadf
@@ -219,7 +219,7 @@ def _emit(keystone: Keystone, event_type: str, payload: dict[str, Any]) -> None:
     if event_type in keystone.config.notification_opt_out:
         return
     stamp = (iso(keystone.clock.now(), micros=True, zone="") or "").replace("T", " ")
-    keystone.notifier.emit(Event(event_type, PUBLISHER, str(uuid.uuid4()), stamp, payload))
+    keystone.notifier.emit(Event(event_type, PUBLISHER, new_uuid(), stamp, payload))
 
 
 PUBLISHER = "identity"

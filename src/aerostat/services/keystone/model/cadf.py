@@ -5,6 +5,7 @@ from typing import Any
 
 from aerostat.kit.clock import iso
 from aerostat.kit.context import Context
+from aerostat.kit.ids import new_uuid
 
 EVENT = "http://schemas.dmtf.org/cloud/audit/1.0/event"
 OBSERVER = {"typeURI": "service/security", "id": uuid.uuid5(uuid.NAMESPACE_DNS, "keystone").hex}
@@ -58,7 +59,7 @@ def event(
     return {
         "typeURI": EVENT,
         "eventType": "activity",
-        "id": str(uuid.uuid4()),
+        "id": new_uuid(),
         "eventTime": iso(now, micros=True, zone="+0000"),
         "action": action,
         "outcome": outcome,
