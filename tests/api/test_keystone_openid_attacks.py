@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 from joserfc import jwk, jwt
-from keystone_cloud import Cloud, cloud_at, trust
+from keystone_cloud import Cloud, by_token, cloud_at, trust
 
 from aerostat.assembly.engines import free_port
 from aerostat.kit.http.serve import HttpServer
@@ -135,6 +135,65 @@ async def test_bearer_tokens(tmp_path: Path) -> None:
         assert await status(token_of(good)) == 201
         users = (await cloud.get("/users?idp_id=corp"))["users"]
         assert [u["name"] for u in users] == ["ada"]
+
+
+LOGOUT = {"http://schemas.openid.net/event/backchannel-logout": {}}
+
+
+async def test_providers_end_what_they_began(tmp_path: Path) -> None:
+    """Source: OpenID Connect Back-Channel Logout 1.0."""
+    async with openid_cloud(tmp_path) as (cloud, provider):
+        now = int(cloud.clock.now())
+        good = {"iss": provider.url, "aud": "cloud", "exp": now + 300, "iat": now}
+
+        async def log_in(sub: str, sid: str) -> str:
+            sent = {"Authorization": f"Bearer {token_of({**good, 'sub': sub, 'sid': sid})}"}
+            reply = await cloud.http.post(f"{AUTH}/auth", headers=sent)
+            return str(reply.headers["x-subject-token"])
+
+        async def log_out(key: Any = KEY, **changes: Any) -> int:
+            claims = {**good, "jti": str(len(asked)), "events": LOGOUT, **changes}
+            claims = {name: value for name, value in claims.items() if value is not None}
+            asked.append(token_of(claims, key, typ="logout+jwt"))
+            reply = await cloud.http.post(f"{AUTH}/logout", data={"logout_token": asked[-1]})
+            assert reply.headers.get("cache-control") == "no-store" or reply.status_code == 400
+            return reply.status_code
+
+        async def alive() -> list[bool]:
+            return [(await cloud.validate(token)).status_code == 200 for token in tokens]
+
+        asked: list[str] = []
+        tokens = [await log_in(*who) for who in (("ada", "s1"), ("ada", "s2"), ("bob", "s3"))]
+        rescoped = await cloud.authenticate(by_token(tokens[0]))
+        tokens.append(rescoped.headers["x-subject-token"])
+        for changes in (
+            {"sub": "ada", "key": FOREIGN},
+            {"sub": "ada", "iss": "https://evil"},
+            {"sub": "ada", "aud": "other"},
+            {"sub": "ada", "events": {}},
+            {"sub": "ada", "events": None},
+            {"sub": "ada", "nonce": "n"},
+            {"sub": "ada", "jti": None},
+            {"sub": "ada", "exp": now - 61},
+            {"sub": "ada", "iat": None},
+            {"sub": "ada", "exp": None, "iat": now - 700},
+            {"sub": 5},
+            {},
+        ):
+            assert await log_out(**changes) == 400, changes
+        assert await alive() == [True, True, True, True]
+        assert await log_out(sid="s1", sub="ada") == 200
+        assert await alive() == [False, True, True, False]
+        again = await cloud.http.post(f"{AUTH}/logout", data={"logout_token": asked[-1]})
+        assert again.status_code == 400  # Once.
+        tokens[0] = await log_in("ada", "s1")  # A new session, which the old token does not end.
+        assert await log_out(sub="ada", exp=None) == 200
+        assert await alive() == [False, False, True, False]
+        assert await log_out(sub="nobody") == 200
+        assert await alive() == [False, False, True, False]
+        for form in ({}, {"logout_token": "x"}):
+            reply = await cloud.http.post(f"{AUTH}/logout", data=form)
+            assert reply.status_code == 400
 
 
 async def test_id_tokens(tmp_path: Path) -> None:

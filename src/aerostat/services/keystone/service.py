@@ -20,6 +20,7 @@ from aerostat.services.keystone.api import (
     endpoint_filter,
     endpoint_policy,
     federated_auth,
+    federated_logout,
     grants,
     groups,
     identity_providers,
@@ -65,6 +66,7 @@ NOUNS = (
     mappings,
     service_providers,
     federated_auth,
+    federated_logout,
     saml2,
 )
 

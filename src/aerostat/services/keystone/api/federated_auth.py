@@ -42,7 +42,8 @@ async def body_of(req: Request[Any]) -> bytes:
     return raw
 
 
-def _config(keystone: Keystone, idp_id: str, protocol_id: str) -> OpenIdClient | SamlPeer:
+def config_of(keystone: Keystone, idp_id: str, protocol_id: str) -> OpenIdClient | SamlPeer:
+    """Return how a provider is reached by a protocol. Raises: Unauthorized (nobody said)."""
     config = keystone.config.federation.get(idp_id, {}).get(protocol_id)
     if config is None:
         raise Unauthorized(
@@ -52,7 +53,8 @@ def _config(keystone: Keystone, idp_id: str, protocol_id: str) -> OpenIdClient |
     return config
 
 
-async def _way(keystone: Keystone, req: Request[Any]) -> Way:
+async def way_of(keystone: Keystone, req: Request[Any]) -> Way:
+    """Return the way in that the URL names. Raises: NotFound, Forbidden."""
     return await federated_login.way_in(keystone, req.path["idp_id"], req.path["protocol_id"])
 
 
@@ -82,8 +84,8 @@ def ends_of(keystone: Keystone, way: Way) -> saml.Ends:
 @routes.get(AUTH, policy=None, public=True, status=201)
 async def authenticate(keystone: Keystone, req: Request[None]) -> Reply:
     """Log in at a provider's URL: with a bearer token, or beginning SAML's ECP."""
-    way = await _way(keystone, req)
-    config = _config(keystone, way.provider.id, way.protocol_id)
+    way = await way_of(keystone, req)
+    config = config_of(keystone, way.provider.id, way.protocol_id)
     if isinstance(config, OpenIdClient):
         return await _by_bearer(keystone, req, way, config)
     return await _begin_ecp(keystone, req, way, config)
@@ -99,8 +101,8 @@ async def _begin_ecp(keystone: Keystone, req: Request[Any], way: Way, config: Sa
 @routes.post(AUTH, policy=None, public=True, stream=True)
 async def authenticate_by_post(keystone: Keystone, req: Request[None]) -> Reply:
     """Log in at a provider's URL: with a bearer token, or with an assertion in an envelope."""
-    way = await _way(keystone, req)
-    config = _config(keystone, way.provider.id, way.protocol_id)
+    way = await way_of(keystone, req)
+    config = config_of(keystone, way.provider.id, way.protocol_id)
     if isinstance(config, OpenIdClient):
         return await _by_bearer(keystone, req, way, config)
     raw = await body_of(req)
@@ -137,8 +139,8 @@ async def _token(keystone: Keystone, req: Request[Any], way: Way, assertion: Ass
 @routes.get(METADATA, policy=None, public=True)
 async def metadata(keystone: Keystone, req: Request[None]) -> Reply:
     """Show this cloud to a SAML identity provider: what an operator registers there."""
-    way = await _way(keystone, req)
-    config = _config(keystone, way.provider.id, way.protocol_id)
+    way = await way_of(keystone, req)
+    config = config_of(keystone, way.provider.id, way.protocol_id)
     if not isinstance(config, SamlPeer):
         raise BadRequest("Only SAML protocols have metadata.", field="protocol_id")
     return Reply(raw=saml.metadata(config, ends_of(keystone, way)), content_type=XML)
@@ -174,7 +176,7 @@ def _cookie(req: Request[Any]) -> str:
 async def _begin(keystone: Keystone, req: Request[Any], way: Way) -> Reply:
     """Send a browser to its provider, with a cookie that binds the answer to it."""
     origin = _origin(keystone, req)
-    config = _config(keystone, way.provider.id, way.protocol_id)
+    config = config_of(keystone, way.provider.id, way.protocol_id)
     cookie = _cookie(req) or pending_logins.random_text(keystone)
     ends = ends_of(keystone, way)
     if isinstance(config, OpenIdClient):
@@ -195,10 +197,10 @@ async def _begin(keystone: Keystone, req: Request[Any], way: Way) -> Reply:
 @routes.get(WEBSSO, policy=None, public=True)
 async def websso(keystone: Keystone, req: Request[None]) -> Reply:
     """Begin a login in a browser, or take the answer of an OpenID Connect provider."""
-    way = await _way(keystone, req)
+    way = await way_of(keystone, req)
     if "state" not in req.query:
         return await _begin(keystone, req, way)
-    config = _config(keystone, way.provider.id, way.protocol_id)
+    config = config_of(keystone, way.provider.id, way.protocol_id)
     if not isinstance(config, OpenIdClient):
         raise BadRequest("The answer must come as a form.", field="state")
     answer = {name: values[-1] for name, values in req.query.items()}
@@ -209,11 +211,11 @@ async def websso(keystone: Keystone, req: Request[None]) -> Reply:
 @routes.post(WEBSSO, policy=None, public=True, stream=True, status=200)
 async def websso_by_post(keystone: Keystone, req: Request[None]) -> Reply:
     """Take the answer of a SAML provider, or begin a login in a browser."""
-    way = await _way(keystone, req)
+    way = await way_of(keystone, req)
     form = dict(parse_qsl((await body_of(req)).decode("latin-1")))
     if "SAMLResponse" not in form:
         return await _begin(keystone, req, way)
-    config = _config(keystone, way.provider.id, way.protocol_id)
+    config = config_of(keystone, way.provider.id, way.protocol_id)
     if not isinstance(config, SamlPeer):
         raise BadRequest("The protocol is not SAML.", field="SAMLResponse")
     answer = saml.Answer(form["SAMLResponse"], _cookie(req))

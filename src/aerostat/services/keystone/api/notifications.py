@@ -64,6 +64,7 @@ _PARTS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     (r"/OS-OAUTH1/access_token", "OS-OAUTH1:access_token", "access_token_id", {}),
     (r"/OS-OAUTH1/consumers", "OS-OAUTH1:consumer", "consumer_id", {}),
     (r"/protocols/\{protocol_id\}$", "federation_protocol", "protocol_id", {}),
+    (r"/logout$", "federation_session", "protocol_id", {"POST": "ended"}),
     (r"/OS-FEDERATION/identity_providers/", "identity_provider", "idp_id", {}),
     (r"/OS-FEDERATION/mappings/", "mapping", "mapping_id", {}),
     (r"/OS-FEDERATION/service_providers/", "service_provider", "service_provider_id", {}),

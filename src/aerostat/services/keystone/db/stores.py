@@ -24,6 +24,7 @@ from aerostat.services.keystone.model.catalog import (
 from aerostat.services.keystone.model.directories import IdMapping
 from aerostat.services.keystone.model.federation import (
     ExpiringMembership,
+    FederatedSession,
     FederatedUser,
     FederationProtocol,
     IdentityProvider,
@@ -95,4 +96,5 @@ expiring_memberships = Store(
 )
 federation_requests = Store(tables.federation_requests, PendingLogin)
 federation_seen = Store(tables.federation_seen, SeenAssertion)
+federation_sessions = Store(tables.federation_sessions, FederatedSession, ("chain_id",))
 revocations = Store(tables.revocations, Revocation, ("kind", "key"))

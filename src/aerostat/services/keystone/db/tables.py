@@ -395,6 +395,16 @@ federation_seen = Table(
     _id(primary_key=True),
     Column("expires_at", Double, nullable=False, index=True),
 )
+federation_sessions = Table(
+    "keystone_federation_sessions",
+    metadata,
+    _id("chain_id", primary_key=True),
+    _id("idp_id"),
+    _id("protocol_id"),
+    _id("subject", index=True),
+    _id("session", index=True),
+    Column("expires_at", Double, nullable=False, index=True),
+)
 revocations = Table(
     "keystone_revocations",
     metadata,

@@ -16,6 +16,7 @@ from aerostat.services.keystone.db import actors, stores, tables
 from aerostat.services.keystone.domain import (
     authentication,
     federated_projects,
+    federated_sessions,
     federation,
     identity,
     revocation,
@@ -121,7 +122,9 @@ async def log_in(keystone: Keystone, way: Way, assertion: Assertion, receipt: st
         proven = await _local(keystone, mapped, method)
     else:
         proven = await _ephemeral(keystone, way, mapped, method)
-    return await authentication.let_in(keystone, proven, ScopeRequest(), receipt)
+    found = await authentication.let_in(keystone, proven, ScopeRequest(), receipt)
+    await federated_sessions.begin(keystone, (way.provider.id, way.protocol_id), assertion, found)
+    return found
 
 
 def _check_origin(way: Way, assertion: Assertion) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from aerostat.kit.errors import Unavailable
-from aerostat.services.keystone.domain import pending_logins
+from aerostat.services.keystone.domain import federated_sessions, pending_logins
 from aerostat.services.keystone.domain.federated_login import Way
 from aerostat.services.keystone.domain.tokens import refusal
 from aerostat.services.keystone.federation_config import OpenIdClient
@@ -97,6 +97,22 @@ async def bearer(keystone: Keystone, config: OpenIdClient, token: str) -> Assert
     if not claims.get("sub"):
         raise refusal("the provider says nothing of the token's user")
     return openid.assertion(claims, config.issuer)
+
+
+async def log_out(keystone: Keystone, way: Way, config: OpenIdClient, token: str) -> int:
+    """End the tokens of those whom the provider logs out; return how many logins that were.
+
+    Raises: Unauthorized, Unavailable.
+    """
+    now = keystone.clock.now()
+    try:
+        claims = await _provider(keystone, config).signed(token, now)
+        said = openid.check_logout_token(claims, config, now)
+    except Refused as why:
+        raise refusal(str(why)) from why
+    await pending_logins.once(keystone, config.issuer, said.id, said.until)
+    who = (way.provider.id, way.protocol_id)
+    return await federated_sessions.end(keystone, who, said.subject, said.session)
 
 
 async def _completed(

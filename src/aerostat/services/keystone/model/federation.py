@@ -90,11 +90,28 @@ class SeenAssertion(Struct, frozen=True):
     expires_at: float
 
 
+class FederatedSession(Struct, frozen=True):
+    """A login that led to the tokens of an audit chain, until the last of them expires.
+
+    `subject` and `session` are hashes of what the provider calls the user and its own session.
+    """
+
+    chain_id: str
+    idp_id: str
+    protocol_id: str
+    subject: str
+    session: str
+    expires_at: float
+
+
 class Assertion(Struct, frozen=True):
     """What an identity provider said, verified: its own name, and attributes with their values.
 
-    `remote_id` is what must be among the provider's remote ids, if it has any.
+    `remote_id` is what must be among the provider's remote ids, if it has any. `subject` and
+    `session` are what the provider will say when it ends the session, if it ever does.
     """
 
     remote_id: str
     attributes: ReadOnly[str, tuple[str, ...]]
+    subject: str = ""
+    session: str = ""

@@ -11,10 +11,16 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from aerostat.services.keystone.federation_config import OpenIdClient
 from aerostat.services.keystone.model.federation import Assertion
 
 Claims = Mapping[str, Any]
+
+LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
+LOGOUT_S = 600
+"""How long a logout token counts that does not say so."""
 
 SKEW_S = 60
 """How far the clocks of a provider and of this cloud may differ."""
@@ -37,7 +43,13 @@ class OpenIdProvider(Protocol):
         """
 
     async def verify(self, token: str, now: float) -> Claims:
-        """Return the claims of a JWT that the provider signed. Raises: Refused."""
+        """Return the claims of a JWT that the provider signed to let a user in.
+
+        Raises: Refused.
+        """
+
+    async def signed(self, token: str, now: float) -> Claims:
+        """Return the claims of a JWT that the provider signed, whatever for. Raises: Refused."""
 
     async def introspect(self, token: str, now: float) -> Claims:
         """Return what the provider says of an access token. Raises: Refused (not active)."""
@@ -100,6 +112,41 @@ def check_access_token(claims: Claims, config: OpenIdClient, now: float) -> None
         raise Refused("a token for others")
 
 
+class Logout(Struct, frozen=True):
+    """Whom a logout token is about, subject or session may be ""; its own id, and its end."""
+
+    subject: str
+    session: str
+    id: str
+    until: float
+
+
+def check_logout_token(claims: Claims, config: OpenIdClient, now: float) -> Logout:
+    """Return what a logout token says. Raises: Refused.
+
+    Source: OpenID Connect Back-Channel Logout 1.0, 2.6; drafts had no `exp`.
+    """
+    if claims.get("iss") != config.issuer:
+        raise Refused("another issuer")
+    if not {config.client_id, *config.clients} & set(_listed(claims.get("aud"))):
+        raise Refused("another audience")
+    _check_times(claims, now, "iat")
+    until = float(claims.get("exp", claims["iat"] + LOGOUT_S)) + SKEW_S
+    if until <= now:
+        raise Refused("expired")
+    events = claims.get("events")
+    if not isinstance(events, dict) or not isinstance(events.get(LOGOUT), dict):
+        raise Refused("not about a logout")
+    if "nonce" in claims:
+        raise Refused("a token that lets somebody in")
+    subject, session, jti = (claims.get(name, "") for name in ("sub", "sid", "jti"))
+    if not all(isinstance(value, str) for value in (subject, session, jti)) or not jti:
+        raise Refused("ids are missing")
+    if not subject and not session:
+        raise Refused("about nobody")
+    return Logout(subject, session, jti, until)
+
+
 def _listed(value: Any) -> list[str]:
     return [str(v) for v in value] if isinstance(value, list) else [str(value)] if value else []
 
@@ -119,7 +166,7 @@ def assertion(claims: Claims, issuer: str) -> Assertion:
             said.setdefault("HTTP_OIDC_" + name.upper().replace("-", "_"), values)
     said["OIDC-iss"] = said["HTTP_OIDC_ISS"] = (issuer,)
     said["REMOTE_USER"] = (f"{claims.get('sub', '')}@{issuer}",)
-    return Assertion(issuer, said)
+    return Assertion(issuer, said, str(claims.get("sub", "")), str(claims.get("sid") or ""))
 
 
 def _text(value: Any) -> str:
