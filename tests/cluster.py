@@ -2,14 +2,17 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aerostat.assembly.copies import GaleraCluster, PostgresPair, RabbitCluster
 from aerostat.assembly.engines import HaProxy, MariaDb, PostgreSql, RabbitMq
@@ -35,7 +38,14 @@ class Cluster:
     """
 
     def __init__(
-        self, folder: Path, kind: str, *, copies: int = 2, hosts: int = 3, spare: bool = False
+        self,
+        folder: Path,
+        kind: str,
+        *,
+        copies: int = 2,
+        hosts: int = 3,
+        spare: bool = False,
+        source: Path | None = None,
     ) -> None:
         self.folder, self.copies, self.hosts = folder, copies, hosts
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +55,7 @@ class Cluster:
         self.offset = _free_offset(copies)
         self.proxy: HaProxy | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.source: Path | None = None
+        self.source = source
         """Where the program is that is started from now on, if it is not this one."""
 
     def start(self) -> None:
@@ -88,13 +98,15 @@ class Cluster:
 
     def spawn(self, name: str) -> None:
         """Start a process: api-N, engine-N or node-N."""
-        kind, offset = name.partition("-")[0], self._offset(name)
-        roles = ROLES[kind]
-        extra = {"AEROSTAT_LISTEN_OFFSET": str(offset), "AEROSTAT_HOST": f"{name}.test"}
+        self.launch(name, ROLES[name.partition("-")[0]], self._offset(name))
+
+    def launch(self, name: str, roles: str, listen_offset: int, **more: str) -> None:
+        """Start a process with these roles; `more` is what its environment has beside."""
+        extra = {"AEROSTAT_LISTEN_OFFSET": str(listen_offset), "AEROSTAT_HOST": f"{name}.test"}
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "aerostat.cli", "run", roles],
-                env={**self.environment(), **extra},
+                env={**self.environment(), **extra, **more},
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -221,3 +233,20 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+C = TypeVar("C", bound=Cluster)
+
+
+@contextmanager
+def running(make: Callable[[Path], C]) -> Iterator[C]:
+    """Run the cluster that `make` returns for a new folder; afterwards nothing is left of it."""
+    folder = Path(tempfile.mkdtemp(prefix="aerostat-cluster-"))
+    folder.chmod(0o755)  # The servers' users have to get through.
+    made = make(folder / "c")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(folder, ignore_errors=True)

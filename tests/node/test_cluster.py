@@ -1,16 +1,13 @@
 """Roles in many processes over real servers: whatever is killed, nothing is lost or left behind."""
 
 import json
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster import Cluster
+from tests.cluster import Cluster, running
 from tests.comers import Comers
 
 from aerostat.cli.cloud import ApiError, Cloud
@@ -22,15 +19,8 @@ pytestmark = pytest.mark.timeout(400)
 
 @pytest.fixture(params=["postgresql", "mariadb"])
 def cluster(request: Any) -> Iterator[Cluster]:
-    folder = Path(tempfile.mkdtemp(prefix="aerostat-cluster-"))
-    folder.chmod(0o755)  # The servers' users have to get through.
-    made = Cluster(folder / "c", request.param)
-    try:
-        made.start()
+    with running(lambda folder: Cluster(folder, request.param)) as made:
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unsettled(cluster: Cluster, comers: Comers) -> list[str]:

@@ -7,15 +7,12 @@ import http.client
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from tests.cluster import Cluster
+from tests.cluster import Cluster, running
 
 from aerostat.assembly.settings import Settings
 from aerostat.cli.cloud import ApiError, Login, log_in
@@ -53,7 +50,7 @@ class Images(Cluster):
             (self.folder / name).mkdir()
             if os.geteuid() == 0:
                 shutil.chown(self.folder / name, Settings().service_user)
-        self.play("owner", "keystone,glance-registry", 0)
+        self.own()
         self.wait(self._logged_in)
         for copy in (1, 2):
             self.copy(copy)
@@ -73,7 +70,8 @@ class Images(Cluster):
         values = {"data_api": self._data_api, "port": self.port(number)}
         toml = TOML.format(images=self.folder / "images", **values)
         (state / "aerostat.toml").write_text(toml)
-        self.play(f"glance-{number}", "glance-api", 100 * number, state)
+        more = {"AEROSTAT_DATABASE_URL": ""} if self._data_api == "registry" else {}
+        self._launch(f"glance-{number}", "glance-api", 100 * number, state, **more)
         self.wait(lambda: self._answers(number))
 
     def _answers(self, number: int) -> bool:
@@ -82,24 +80,13 @@ class Images(Cluster):
         except httpx.HTTPError:
             return False
 
-    def play(self, name: str, roles: str, offset: int, state: Path | None = None) -> None:
-        """Start a process."""
-        extra = {
-            "AEROSTAT_LISTEN_OFFSET": str(offset),
-            "AEROSTAT_HOST": f"{name}.test",
-            "AEROSTAT_KEYS_DIR": str(self.folder / "keys"),
-            "AEROSTAT_STATE_DIR": str(state or self.folder / "state"),
-        }
-        if state is not None and self._data_api == "registry":
-            extra["AEROSTAT_DATABASE_URL"] = ""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "aerostat.cli", "run", roles],
-                env={**self.environment(), **extra},
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+    def own(self) -> None:
+        """Start the process that has the rows."""
+        self._launch("owner", "keystone,glance-registry", 0, self.folder / "state")
+
+    def _launch(self, name: str, roles: str, offset: int, state: Path, **more: str) -> None:
+        folders = {"AEROSTAT_KEYS_DIR": self.folder / "keys", "AEROSTAT_STATE_DIR": state}
+        self.launch(name, roles, offset, **{k: str(v) for k, v in folders.items()}, **more)
 
     def port(self, number: int) -> int:
         return self.offset + 9292 + 100 * number
@@ -123,15 +110,8 @@ class Images(Cluster):
 
 @pytest.fixture(params=[("postgresql", "sqlalchemy"), ("mariadb", "registry")], ids=lambda p: p[1])
 def images(request: pytest.FixtureRequest) -> Iterator[Images]:
-    folder = Path(tempfile.mkdtemp(prefix="aerostat-images-"))
-    folder.chmod(0o755)  # The servers' users have to get through.
-    made = Images(folder / "c", *request.param)
-    try:
-        made.start()
+    with running(lambda folder: Images(folder, *request.param)) as made:
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_copies_share_their_work(images: Images, tmp_path: Path) -> None:
@@ -158,7 +138,7 @@ def test_copies_share_their_work(images: Images, tmp_path: Path) -> None:
     if images._data_api == "registry":
         images.stop("owner")
         assert images.ask(2, "GET", "/v2/images").status_code in (401, 503)
-        images.play("owner", "keystone,glance-registry", 0)
+        images.own()
         images.wait(lambda: images._answers(2))
 
 

@@ -2,15 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster import Cluster
+from tests.cluster import Cluster, running
 from tests.comers import Comers
 
 from aerostat.cli.cloud import ApiError
@@ -20,15 +18,8 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    folder = Path(tempfile.mkdtemp(prefix="aerostat-join-"))
-    folder.chmod(0o755)
-    made = Cluster(folder / "c", "postgresql", copies=1, hosts=1)
-    try:
-        made.start()
+    with running(lambda folder: Cluster(folder, "postgresql", copies=1, hosts=1)) as made:
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class NewHost:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from test_cluster import Strict
-from tests.cluster import Cluster
+from tests.cluster import Cluster, running
 from tests.comers import Comers
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
@@ -44,16 +44,8 @@ def before() -> Iterator[Path]:
 
 @pytest.fixture(params=["postgresql", "mariadb"])
 def cluster(request: Any, before: Path) -> Iterator[Cluster]:
-    folder = Path(tempfile.mkdtemp(prefix="aerostat-upgrade-"))
-    folder.chmod(0o755)
-    made = Cluster(folder / "c", request.param)
-    made.source = before
-    try:
-        made.start()
+    with running(lambda folder: Cluster(folder, request.param, source=before)) as made:
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def statuses(cluster: Cluster, made: list[str]) -> set[str]:
