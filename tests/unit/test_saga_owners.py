@@ -44,7 +44,7 @@ class JumpingClock(SystemClock):
         return super().monotonic() + self.ahead_s
 
 
-saga = Saga("note", P, deadline_s=60)
+saga = Saga("note", P)
 
 
 @saga.step
@@ -81,7 +81,7 @@ class Workers:
 
     def engine(self, bus: Any = None) -> tuple[Engine[World], JumpingClock]:
         clock = JumpingClock()
-        made: Engine[World] = Engine(self.db, store, [saga], clock, new_uuid, bus=bus)
+        made: Engine[World] = Engine(self.db, store, {saga: 60.0}, clock, new_uuid, bus=bus)
         self.engines.append(made)
         return made, clock
 

@@ -4,6 +4,7 @@ from aerostat.assembly.buses import connect, make_bus
 from aerostat.assembly.inspection import Probe
 from aerostat.assembly.roles import NETWORK, NODE, Roles
 from aerostat.assembly.settings import Settings
+from aerostat.kit.errors import Unavailable
 from aerostat.kit.log import Logger
 from aerostat.services.neutron.agent.node import NetworkAgent
 from aerostat.services.neutron.config import NetworkAgentConfig
@@ -28,7 +29,13 @@ class Node:
 
     def parts(self) -> dict[str, Probe]:
         """Return what tells whether the parts of this process are well."""
-        return {"bus": self.bus.probe}
+        return {"bus": self.bus.probe, "hypervisor": self._hypervisor}
+
+    async def _hypervisor(self) -> None:
+        """Raises: Unavailable (the hypervisor of a host here does not work)."""
+        for agent in self._compute:
+            if agent.ailment:
+                raise Unavailable(f"{agent.ailment}.")
 
     async def start(self) -> None:
         """Connect, announce the hosts, and take up what they were doing."""
@@ -80,7 +87,14 @@ class Node:
         exchange = ExchangeConfig(s.node_ip, s.port(s.migration_port), pki)
         scheme = s.live_migration_scheme or ("tls" if exchange.tls else "")
         live = LiveConfig(scheme, s.live_migration_inbound_addr or s.node_ip, pki)
-        return LibvirtDriver(who, s.node_dir, images, exchange=exchange, live=live)
+        return LibvirtDriver(
+            who,
+            s.node_dir,
+            images,
+            exchange=exchange,
+            live=live,
+            silence_s=s.hypervisor_silence_s,
+        )
 
     def _dataplane(self) -> Dataplane | None:
         if self._settings.compute_driver != "fake":

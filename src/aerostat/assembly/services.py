@@ -250,7 +250,12 @@ def _nova(world: World, roles: Roles) -> Nova:
     base_url = {"novncproxy_base_url": world.settings.url(NOVNC_PORT, "/vnc_auto.html")}
     config = options({**base_url, **world.settings.nova}, NovaConfig, "nova")
     sagas: Engine[Nova] = Engine(
-        world.db, nova_sagas, nova_service.SAGAS, world.clock, world.ids, bus=world.bus
+        world.db,
+        nova_sagas,
+        nova_service.sagas(config),
+        world.clock,
+        world.ids,
+        bus=world.bus,
     )
     nova = Nova(
         db=world.db,

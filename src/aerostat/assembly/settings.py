@@ -137,6 +137,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     live_migration_inbound_addr: str = ""
     """The address at which this node receives running guests; `my_ip` if empty."""
 
+    hypervisor_silence_s: float = 20.0
+    """How long libvirtd may leave this node unanswered (4 s at least): then what waits for it
+    fails, new servers go elsewhere, and the compute service is disabled until it answers again."""
+
     password_hash_rounds: int = 12
     """bcrypt cost of passwords. Source: keystone [identity] password_hash_rounds."""
 

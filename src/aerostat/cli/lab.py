@@ -56,7 +56,10 @@ def _settings(command: Command) -> Settings:
 def _up(settings: Settings, lab: Lab, console: Console, count: int, share: int) -> None:
     prepare(settings)
     os.environ["AEROSTAT_LISTEN"] = GATEWAY
-    (settings.state_dir / "aerostat.toml").write_text(f'listen = "{GATEWAY}"\n')
+    options = settings.state_dir / "aerostat.toml"
+    said = options.read_text() if options.exists() else ""
+    if "listen =" not in said:
+        options.write_text(f'listen = "{GATEWAY}"\n{said}')
     with console.step(f"bridge {BRIDGE}"):
         lab.bridge()
     with console.step("control plane"):

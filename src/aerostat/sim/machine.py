@@ -9,9 +9,9 @@ from aerostat.kit.errors import NoValidHost, Unavailable
 from aerostat.services.neutron.drivers.base import Listener
 from aerostat.services.neutron.drivers.fake import FakeDataplane
 from aerostat.services.neutron.model.wanted import Wanted
-from aerostat.services.nova.drivers.base import LifecycleSink, NodeIdentity
+from aerostat.services.nova.drivers.base import HealthSink, LifecycleSink, NodeIdentity, unheard
 from aerostat.services.nova.drivers.fake import FakeDriver, FakeInventory
-from aerostat.services.nova.model.guest import PowerState
+from aerostat.services.nova.model.guest import SILENT, PowerState
 from aerostat.sim.chance import Chance, Faults
 from aerostat.sim.process import Process
 
@@ -31,8 +31,8 @@ class _Driver(FakeDriver):
 
     machine: "Machine"
 
-    async def open(self, sink: LifecycleSink) -> None:
-        await super().open(sink)
+    async def open(self, sink: LifecycleSink, health: HealthSink = unheard) -> None:
+        await super().open(sink, health)
         self.machine.opened(self)
 
 
@@ -67,8 +67,10 @@ class Machine:
             while self.hanging:
                 await self._woken.wait()
             await asyncio.sleep(chance.about(faults().driver_slow_s))
-            if self.refusing or chance.happens(faults().driver_fails):
-                raise Unavailable("The hypervisor does not answer.", detail=operation)
+            if self.refusing:
+                raise Unavailable("The hypervisor does not answer.", code=SILENT, detail=operation)
+            if chance.happens(faults().driver_fails):
+                raise Unavailable("The hypervisor failed.", detail=operation)
             if operation != "destroy" and chance.happens(faults().driver_refuses):
                 raise NoValidHost("There is no room for this guest.", detail=operation)
             if not process.tick():

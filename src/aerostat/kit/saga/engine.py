@@ -7,6 +7,7 @@ it records them and wakes a worker.
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -77,13 +78,16 @@ class _Work:
 
 
 class Engine(Generic[S]):
-    """The sagas of one service. Steps get the service as their first argument."""
+    """The sagas of one service. Steps get the service as their first argument.
+
+    `sagas`: each with its deadline, in seconds from its start to giving up and undoing.
+    """
 
     def __init__(
         self,
         db: Database,
         store: Store,
-        sagas: list[Saga[Any]],
+        sagas: Mapping[Saga[Any], float],
         clock: Clock,
         ids: IdSource,
         *,
@@ -93,6 +97,7 @@ class Engine(Generic[S]):
         self.probe: Probe | None = None
         self._db, self._clock, self._ids = db, clock, ids
         self._sagas = {saga.name: saga for saga in sagas}
+        self._deadlines = sagas
         self._service: S | None = None
         self._waker = Waker(bus, saga_worker(store.table.name))
         self._owners = Owners(db, store, clock, ids(), self._waker)
@@ -135,7 +140,7 @@ class Engine(Generic[S]):
             log=Log(),
             # They run in this order, whoever's clock was ahead.
             created_at=max([now, *(r.created_at + TICK_S for r in before)]),
-            deadline_at=now + saga.deadline_s,
+            deadline_at=now + self._deadlines[saga],
             owner=self._owners.other_owner(before) or me,
         )
         self.store.insert(tx, record)
@@ -295,21 +300,20 @@ class Engine(Generic[S]):
                 await asyncio.sleep(RETRY_S[0])
 
     async def _drive(self, record: Record) -> None:
-        if record.state not in UNFINISHED:
-            return
-        saga = self._sagas[record.name]
-        params = msgspec.convert(record.params, saga.params)
-        run: Run[Any] = Run(
-            record.id, record.key, params, record.ctx(), record.log, began=record.created_at
-        )
-        bound.set({"request_id": run.ctx.request_id, "saga_id": record.id, "saga": record.name})
-        work = _Work(saga, record, run)
-        if record.state == State.RUNNING:
-            fault = await self._forward(work)
-            if fault is None:
-                return
-            await self._turn_round(record, fault)
-        await self._backward(work)
+        while record.state in UNFINISHED:
+            saga, log_ = self._sagas[record.name], record.log
+            params, ctx = msgspec.convert(record.params, saga.params), record.ctx()
+            run: Run[Any] = Run(
+                record.key, params, ctx, log_, began=record.created_at, ends=record.deadline_at
+            )
+            bound.set({"request_id": ctx.request_id, "saga_id": record.id, "saga": record.name})
+            work = _Work(saga, record, run)
+            if record.state == State.RUNNING:
+                fault = await self._forward(work)
+                if fault is None:
+                    return
+                await self._turn_round(record, fault)
+            await self._backward(work)
 
     async def _forward(self, work: _Work) -> Fault | None:
         for step in work.saga.steps:
@@ -345,7 +349,7 @@ class Engine(Generic[S]):
 
     async def _try(self, record: Record, step: Step[Any, Any], run: Run[Any]) -> Any:
         """Run a step until it succeeds, fails for good, is given up, or time is over."""
-        wait = RETRY_S[0]
+        wait, reason = RETRY_S[0], None
         while True:
             if record.id in self._given_up:
                 raise Cancelled("The operation was cancelled.")
@@ -353,8 +357,11 @@ class Engine(Generic[S]):
                 return await self._once(record, step, run)
             except Fault as why:
                 left = record.deadline_at - self._clock.now()
+                if reason is not None and isinstance(why, DeadlineExceeded):
+                    why = reason  # That time ran out says less than what it ran out on.
                 if not why.retryable or left <= 0:
-                    raise
+                    raise why from None
+                reason = why
                 log.info(
                     "saga.retry",
                     step=step.name,
@@ -426,8 +433,8 @@ class Engine(Generic[S]):
                 if step.undo_fn is not None:
                     await self._undo(work.record, step, work.run)
                 log_.undone.append(step.name)
-        work.record.state = State.FAILED
-        await self._db.write(self._save_failed, work)
+        ended = await self._db.write(self._save_failed, work)
+        work.record.state, work.record.log, work.record.fault = ended.state, ended.log, ended.fault
         self._given_up.discard(work.record.id)
 
     async def _undo(self, record: Record, step: Step[Any, Any], run: Run[Any]) -> None:
@@ -449,10 +456,20 @@ class Engine(Generic[S]):
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, RETRY_S[1])
 
-    def _save_failed(self, tx: Tx, work: _Work) -> None:
-        if work.saga.failed_fn is not None:
-            work.saga.failed_fn(tx, work.run, fault_of(work.record))
-        self.store.save(tx, work.record, self._clock.now())
+    def _save_failed(self, tx: Tx, work: _Work) -> Record:
+        """End a saga that is undone, or let it begin anew; return it as it is from now on."""
+        saga, record, now = work.saga, work.record, self._clock.now()
+        fault, again = fault_of(record), saga.again_fn
+        if again is not None and now < record.deadline_at and again(tx, work.run, fault):
+            log.info("saga.again", reason=fault.message, detail=fault.detail)
+            fresh, state = record.log.begin_anew(), State.RUNNING
+            record = msgspec.structs.replace(record, state=state, log=fresh, fault=None)
+        else:
+            if saga.failed_fn is not None:
+                saga.failed_fn(tx, work.run, fault)
+            record = msgspec.structs.replace(record, state=State.FAILED)
+        self.store.save(tx, record, now)
+        return record
 
 
 def fault_of(record: Record) -> Fault:

@@ -1,6 +1,6 @@
 """How a saga is declared: steps in file order, each with its undo.
 
-saga = Saga("server_create", Params, deadline_s=600)
+saga = Saga("server_create", Params)
 
 @saga.step
 async def claim(nova: Nova, run: Run[Params]) -> str: ...      # may run twice, safely
@@ -12,6 +12,7 @@ async def release(nova: Nova, run: Run[Params]) -> None: ...   # tolerates absen
 def host(tx: Tx, run: Run[Params], found: str) -> None: ...    # same commit as the log entry
 
 @saga.succeeded / @saga.failed: transaction functions, in the commit that ends the saga.
+@saga.again: tells there whether a saga that failed is begun anew instead.
 """
 
 from collections.abc import Awaitable, Callable
@@ -39,22 +40,32 @@ class Event(msgspec.Struct):
 
 
 class Log(msgspec.Struct):
-    """What a saga has done: results by step, steps undone, and every event."""
+    """What a saga has done: results by step, steps undone, and every event.
+
+    `earlier`: the results of attempts that failed and were undone before this one.
+    """
 
     results: dict[str, Any] = {}
     undone: list[str] = []
     events: list[Event] = []
+    earlier: list[dict[str, Any]] = []
+
+    def begin_anew(self) -> "Log":
+        """Return the log of another attempt."""
+        return Log(events=self.events, earlier=[*self.earlier, self.results])
 
 
 class Run(Generic[P]):
     """One saga under way: its parameters, the identity behind it, and results so far.
 
-    `began`: when it was asked for, in seconds since the epoch.
+    `ends`: its deadline, in seconds since the epoch, as `began`: when it was asked for.
     """
 
-    def __init__(self, id_: str, key: str, p: P, ctx: Context, log: Log, *, began: float) -> None:
-        self.id, self.key, self.p, self.ctx, self.log = id_, key, p, ctx, log
-        self._began = began
+    def __init__(
+        self, key: str, p: P, ctx: Context, log: Log, *, began: float, ends: float
+    ) -> None:
+        self.key, self.p, self.ctx, self.log = key, p, ctx, log
+        self._began, self.ends = began, ends
 
     @property
     def now(self) -> float:
@@ -107,13 +118,14 @@ class Step(Generic[P, R]):
 
 
 class Saga(Generic[P]):
-    """A durable operation. `deadline_s`: seconds from its start to giving up and undoing."""
+    """A durable operation."""
 
-    def __init__(self, name: str, params: type[P], *, deadline_s: float) -> None:
-        self.name, self.params, self.deadline_s = name, params, deadline_s
+    def __init__(self, name: str, params: type[P]) -> None:
+        self.name, self.params = name, params
         self.steps: list[Step[P, Any]] = []
         self.succeeded_fn: Callable[[Tx, Run[P]], None] | None = None
         self.failed_fn: Callable[[Tx, Run[P], Fault], None] | None = None
+        self.again_fn: Callable[[Tx, Run[P], Fault], bool] | None = None
 
     def step(self, fn: Action[P, R]) -> Step[P, R]:
         """Declare the next step."""
@@ -131,4 +143,9 @@ class Saga(Generic[P]):
     ) -> Callable[[Tx, Run[P], Fault], None]:
         """Declare what the last commit writes when everything is undone."""
         self.failed_fn = fn
+        return fn
+
+    def again(self, fn: Callable[[Tx, Run[P], Fault], bool]) -> Callable[[Tx, Run[P], Fault], bool]:
+        """Declare whether a saga is begun anew, once everything is undone; not past its end."""
+        self.again_fn = fn
         return fn

@@ -19,10 +19,17 @@ class NovaConfig(Struct, frozen=True):
     """Seconds without a heartbeat after which a host counts as down."""
 
     build_timeout_s: float = 600.0
-    """Seconds a server may take from the request to ACTIVE."""
+    """Seconds a server may take from the request to ACTIVE; twice as long from the shelf, three
+    times after its host died."""
 
     power_timeout_s: float = 300.0
-    """Seconds a start, stop, reboot, pause or suspend may take."""
+    """Seconds a start, stop, reboot, pause, suspend, or plugging of a port may take."""
+
+    delete_timeout_s: float = 3600.0
+    """Seconds that a server's host may take to remove it, before the server is in ERROR."""
+
+    max_attempts: int = 3
+    """Hosts tried for a new server, if some take it and fail. Source: [scheduler] max_attempts."""
 
     leftovers_interval_s: float = 300.0
     """Seconds between two looks for what deleted servers left behind.
@@ -89,7 +96,8 @@ class NovaConfig(Struct, frozen=True):
     """
 
     migration_timeout_s: float = 3600.0
-    """Seconds that the disks of a server may take from host to host."""
+    """Seconds that the disks of a server may take from host to host; a resize, a shelving or an
+    image of a server takes twice as long at most."""
 
     live_migration_timeout_s: float = 3600.0
     """Seconds that a live migration may take. Source: live_migration_completion_timeout."""

@@ -43,6 +43,7 @@ class Conductor:
             traits=facts.traits,
         )
         await nova.db.write(live.clean_up, nova, facts.host, [g.server_id for g in guests])
+        await nova.db.write(hosts.follow_health, facts.host, "")
         log.info("nova.host_up", host=facts.host, guests=len(guests))
         return await nova.db.read(self._unlike, facts.host, guests)
 
@@ -94,12 +95,14 @@ class Conductor:
         if (server.vm_state, server.power_state) != (state, power):
             rows.change(tx, uuid, self._nova.clock.now(), vm_state=state, power_state=power)
 
-    async def heartbeat(self, *, host: str) -> None:
-        """Write down that the host is alive, and what is due on it by now."""
+    async def heartbeat(self, *, host: str, ailment: str = "") -> None:
+        """Write down that the host is alive, whether it is well, and what is due on it by now."""
         nova = self._nova
 
         def write(tx: Tx) -> None:
             hosts.seen(tx, host, "nova-compute", nova.ids(), nova.clock.now())
+            if ailment:
+                hosts.follow_health(tx, host, ailment)
             live.confirm_overdue(tx, nova, host)
             snapshots.offload_overdue(tx, nova, system_context(request_id()), host)
 
@@ -115,6 +118,8 @@ class Conductor:
             if rows.is_busy(tx, server_id):
                 return False
             self._settle(tx, host, server_id, power_state)
+            if power_state == PowerState.RUNNING:
+                live.remove_strangers(tx, self._nova, host, [server_id])
             return True
 
         return await self._nova.db.write(follow)

@@ -28,6 +28,7 @@ from aerostat.services.nova.api import (
     servers,
     usage_audit,
 )
+from aerostat.services.nova.config import NovaConfig
 from aerostat.services.nova.sagas import (
     evacuated_cleanup,
     server_confirm_resize,
@@ -78,28 +79,33 @@ spec: ApiSpec = ApiSpec(
     request_id_header="x-compute-request-id",
 )
 
-SAGAS: list[Saga[Any]] = [
-    server_create.saga,
-    server_delete.saga,
-    server_rebuild.saga,
-    server_resize.saga,
-    server_resize.migrate,
-    server_confirm_resize.saga,
-    server_revert_resize.saga,
-    server_live_migrate.saga,
-    server_evacuate.saga,
-    evacuated_cleanup.saga,
-    server_snapshot.saga,
-    server_snapshot.backup,
-    server_rescue.rescue,
-    server_rescue.unrescue,
-    server_shelve.shelve,
-    server_shelve.offload,
-    server_shelve.unshelve,
-    server_interfaces.attach,
-    server_interfaces.detach,
-    *server_power.SAGAS.values(),
-]
+
+def sagas(config: NovaConfig) -> dict[Saga[Any], float]:
+    """Return what nova does that takes longer than a request, each with its deadline in seconds."""
+    c, power = config, server_power.SAGAS.values()
+    return {
+        server_create.saga: c.build_timeout_s,
+        server_rebuild.saga: c.build_timeout_s,
+        server_rescue.rescue: c.build_timeout_s,
+        server_rescue.unrescue: c.build_timeout_s,
+        **dict.fromkeys(power, c.power_timeout_s),
+        server_interfaces.attach: c.power_timeout_s,
+        server_interfaces.detach: c.power_timeout_s,
+        server_delete.saga: c.delete_timeout_s,
+        evacuated_cleanup.saga: c.delete_timeout_s,
+        server_snapshot.saga: 2 * c.migration_timeout_s,
+        server_snapshot.backup: 2 * c.migration_timeout_s,
+        server_shelve.shelve: 2 * c.migration_timeout_s,
+        server_shelve.offload: c.build_timeout_s,
+        server_shelve.unshelve: 2 * c.build_timeout_s,
+        server_resize.saga: 2 * c.migration_timeout_s,
+        server_resize.migrate: 2 * c.migration_timeout_s,
+        server_confirm_resize.saga: c.migration_timeout_s,
+        server_revert_resize.saga: c.migration_timeout_s,
+        server_live_migrate.saga: c.live_migration_timeout_s + 3 * c.migration_timeout_s,
+        server_evacuate.saga: 3 * c.build_timeout_s,
+    }
+
 
 manifest = Manifest(
     name="nova",

@@ -1,10 +1,11 @@
 """nova-compute: serves the host's guests over the bus and tells the control plane about them."""
 
 import asyncio
+import contextlib
 
 from aerostat.contracts.network import BoundPort
 from aerostat.kit.bus.endpoint import Bus
-from aerostat.kit.errors import Fault
+from aerostat.kit.errors import Fault, Unavailable
 from aerostat.kit.log import Logger
 from aerostat.services.nova.agent.endpoint import ComputeControl, compute_host
 from aerostat.services.nova.agent.guest_locks import GuestLocks
@@ -32,7 +33,8 @@ class ComputeAgent:
     """Implements ComputeHost over a driver: one operation at a time on each guest.
 
     The control plane hears of the host when it starts, when it comes back into reach, and by a
-    heartbeat; it hears of guests as they change.
+    heartbeat; it hears of guests as they change. While the hypervisor does not work, heartbeats
+    go on and say so.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class ComputeAgent:
         self._reporter = Reporter(host, control, self._locks, driver.power_state, retry_s=retry_s)
         self._moving = MovingAgent(driver, self._locks)
         self._presence: asyncio.Task[None] | None = None
+        self._turn = asyncio.Event()
+        self.ailment = ""
 
     def serve(self, bus: Bus) -> None:
         """Answer calls to this host on the bus."""
@@ -147,8 +151,9 @@ class ComputeAgent:
         opened = False
         while True:
             try:
+                self._turn.clear()
                 if not opened:
-                    await self._driver.open(self._on_event)
+                    await self._driver.open(self._on_event, self._on_health)
                 opened = True
                 facts, guests = await self._driver.facts(), await self._driver.guests()
                 unlike = await self._control.host_up(host=self._host, facts=facts, guests=guests)
@@ -158,13 +163,41 @@ class ComputeAgent:
                 await self._beat()
             except Fault as why:
                 log.warning("host.unheard", host=self._host, code=why.code, detail=why.detail)
-                await asyncio.sleep(self._retry_s)
+                await self._ail()
+
+    def _on_health(self, ailment: str) -> None:
+        if ailment != self.ailment:
+            log.warning("host.health", host=self._host, ailment=ailment)
+            self.ailment = ailment
+            self._turn.set()
+
+    async def _ail(self) -> None:
+        """Say for a while what is wrong with the hypervisor, if it is that."""
+        wait = self._retry_s
+        if self.ailment:
+            try:
+                await self._control.heartbeat(host=self._host, ailment=self.ailment)
+                wait = self._heartbeat_s
+            except Fault as why:
+                log.info("host.ailing_unheard", host=self._host, code=why.code)
+        await self._turned(wait)
+
+    async def _turned(self, wait_s: float) -> bool:
+        """Tell whether the hypervisor's health changed, as soon as it does."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                return await self._turn.wait()
+        return False
 
     def _on_event(self, server_id: str, _state: PowerState) -> None:
         self._reporter.report(server_id)
 
     async def _beat(self) -> None:
-        """Send heartbeats until it is time to compare again. Raises: Fault (one is not heard)."""
+        """Send heartbeats until it is time to compare again.
+
+        Raises: Fault (one is not heard, or the hypervisor does not work any more).
+        """
         for _ in range(int(COMPARE_S / self._heartbeat_s)):
-            await asyncio.sleep(self._heartbeat_s)
+            if await self._turned(self._heartbeat_s):
+                raise Unavailable("The hypervisor's health changed.", detail=self.ailment)
             await self._control.heartbeat(host=self._host)

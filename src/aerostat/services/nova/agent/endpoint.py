@@ -98,7 +98,9 @@ class ComputeControl(Protocol):
         """
         ...
 
-    async def heartbeat(self, *, host: str) -> None: ...
+    async def heartbeat(self, *, host: str, ailment: str = "") -> None:
+        """The host is there; `ailment` is what keeps its hypervisor from working, if anything."""
+        ...
 
     async def lifecycle(self, *, host: str, server_id: str, power_state: PowerState) -> bool:
         """The hypervisor reports a change; never polled.

@@ -12,6 +12,9 @@ from aerostat.kit.errors import NotFound
 from aerostat.services.nova.db import tables as t
 from aerostat.services.nova.model.guest import HostFacts
 
+AUTO = "AUTO: "
+"""Begins the reason of a service that was disabled by the cloud itself. Source: nova."""
+
 H, S, A = t.hosts.c, t.services.c, t.aggregates.c
 
 
@@ -99,6 +102,21 @@ def seen(tx: Tx, name: str, binary: str, uuid: str, now: float) -> None:
                 created_at=now,
             )
         )
+
+
+def follow_health(tx: Tx, name: str, ailment: str) -> None:
+    """Disable nova-compute on a host whose hypervisor does not work; enable it when it does.
+
+    What an operator disabled stays so. Source: nova, libvirt driver, _set_host_enabled.
+    """
+    row = tx.first(select(t.services).where(S.host == name, S.binary == "nova-compute"))
+    if row is None:
+        return
+    service = Service(*row)
+    if ailment and not service.disabled:
+        change_service(tx, service.id, {"disabled": True, "disabled_reason": AUTO + ailment})
+    elif not ailment and service.disabled and (service.disabled_reason or "").startswith(AUTO):
+        change_service(tx, service.id, {"disabled": False, "disabled_reason": None})
 
 
 def services(tx: Tx) -> list[Service]:

@@ -175,9 +175,10 @@ def bury(tx: Tx, uuid: str, now: float) -> None:
     )
 
 
-def buried(tx: Tx, uuids: Sequence[str]) -> list[str]:
-    """Return those of these servers that have been deleted."""
-    stmt = select(C.uuid).where(among(C.uuid, uuids), C.deleted != 0)
+def strangers(tx: Tx, host: str, uuids: Sequence[str]) -> list[str]:
+    """Return those of these servers that are gone, or at rest and not on this host."""
+    elsewhere = and_(C.task_state.is_(None), or_(C.host.is_(None), C.host != host))
+    stmt = select(C.uuid).where(among(C.uuid, uuids), or_(C.deleted != 0, elsewhere))
     return [row[0] for row in tx.all(stmt.order_by(C.id))]
 
 

@@ -120,12 +120,24 @@ async def follow(nova: Nova, host: str, server_id: str) -> None:
 
 
 def clean_up(tx: Tx, nova: Nova, host: str, guests: list[str]) -> None:
-    """Start removing, from a host that is back, what left it or was deleted meanwhile."""
+    """Start removing, from a host that is back, what left it or was given up meanwhile."""
     ctx, saga = system_context(request_id()), evacuated_cleanup.saga
     for migration in moves.left_on(tx, host, MigrationStatus.DONE, [MigrationType.EVACUATION]):
         params = evacuated_cleanup.Params(migration.instance_uuid, host, migration.uuid)
         nova.sagas.start(tx, saga, params, ctx, migration.instance_uuid)
-    for server_id in rows.buried(tx, guests):
+    remove_strangers(tx, nova, host, guests)
+
+
+def remove_strangers(tx: Tx, nova: Nova, host: str, guests: list[str]) -> None:
+    """Start removing those guests of a host whose servers are gone or not there.
+
+    It may have been asked for a guest and have made it when nobody waited for that any more: the
+    server was deleted since, or built elsewhere, or not at all.
+    """
+    ctx, saga = system_context(request_id()), evacuated_cleanup.saga
+    for server_id in rows.strangers(tx, host, guests):
+        if any(not m.over for m in moves.of_server(tx, server_id)):
+            continue
         params = evacuated_cleanup.Params(server_id, host)
         nova.sagas.start(tx, saga, params, ctx, server_id)
 

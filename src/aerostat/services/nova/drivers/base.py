@@ -20,6 +20,13 @@ from aerostat.services.nova.model.moving import DiskOffer, LiveTarget
 LifecycleSink = Callable[[str, PowerState], None]
 """Is told (server id, new state); called in the event loop, returns at once."""
 
+HealthSink = Callable[[str], None]
+"""Is told what keeps the hypervisor from working, "" when nothing does any more; in the loop."""
+
+
+def unheard(_ailment: str) -> None:
+    """Be told of the hypervisor's health, and do nothing about it."""
+
 
 class NodeIdentity(Struct, frozen=True):
     """Who this node is: its names for the control plane and its address for the other nodes."""
@@ -77,11 +84,14 @@ class Driver(MovingDriver, Protocol):
     """A hypervisor. Every method may be called twice with one effect.
 
     Raises everywhere: NotFound (no such guest), Conflict (the guest's state does not allow it),
-    Unavailable (the hypervisor is out of reach).
+    Unavailable (the hypervisor is out of reach; code SILENT: it has been so for a while).
     """
 
-    async def open(self, sink: LifecycleSink) -> None:
-        """Be ready, and report every change of a guest's state to `sink` from now on."""
+    async def open(self, sink: LifecycleSink, health: HealthSink = unheard) -> None:
+        """Be ready, and report every change of a guest's state to `sink` from now on.
+
+        `health` is told from now on too, also when this raises: the driver goes on trying.
+        """
         ...
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from aerostat.contracts.network import BoundPort
 from aerostat.kit.errors import Conflict, NotFound, Unavailable
-from aerostat.services.nova.drivers.base import LifecycleSink, NodeIdentity
+from aerostat.services.nova.drivers.base import HealthSink, LifecycleSink, NodeIdentity, unheard
 from aerostat.services.nova.drivers.fake_moves import DISK_BYTES, FakeMoves
 from aerostat.services.nova.drivers.image_source import ImageSource
 from aerostat.services.nova.drivers.qcow2 import empty_qcow2
@@ -69,10 +69,11 @@ class FakeDriver(FakeMoves):
         self.specs: dict[str, GuestSpec] = {}
         self.ports: dict[str, set[str]] = {}
         self.before = before
+        self.health: HealthSink = unheard
         self.images = images
 
-    async def open(self, sink: LifecycleSink) -> None:
-        self._sink = sink
+    async def open(self, sink: LifecycleSink, health: HealthSink = unheard) -> None:
+        self._sink, self.health = sink, health
         if self._journal is not None and self._journal.exists():
             self._replay(self._journal)
 

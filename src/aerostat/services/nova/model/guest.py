@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from aerostat.contracts.network import BoundPort
 
+SILENT = "hypervisor_silent"
+"""The code of the fault of a host whose hypervisor has not answered for longer than it may."""
+
 
 class PowerState(StrEnum):
     """What the hypervisor says of a guest. Source: nova api-ref, OS-EXT-STS:power_state."""

@@ -21,7 +21,7 @@ class Params(Struct, frozen=True):
     migration_id: str = ""
 
 
-saga = Saga("evacuated-cleanup", Params, deadline_s=3600)
+saga = Saga("evacuated-cleanup", Params)
 
 
 @saga.step

@@ -1,12 +1,18 @@
-"""What a saga that failed leaves of its server."""
+"""What a saga that failed leaves of its server, and on a host that does not answer."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Fault, NoValidHost
+from aerostat.kit.errors import Fault, NoValidHost, Unavailable
+from aerostat.kit.log import Logger
 from aerostat.kit.saga.saga import Run
 from aerostat.services.nova.db import servers as rows
+from aerostat.services.nova.model.guest import SILENT
+from aerostat.services.nova.runtime import Nova
+
+log = Logger("nova.sagas")
 
 
 def fail(tx: Tx, run: Run[Any], why: Fault, **values: Any) -> None:
@@ -28,3 +34,18 @@ def say_why(tx: Tx, run: Run[Any], why: Fault, **values: Any) -> None:
         "details": why.message if isinstance(why, NoValidHost) else why.detail,
     }
     rows.change(tx, run.p.server_id, run.now, task_state=None, fault=fault, **values)
+
+
+async def undo_there(nova: Nova, run: Run[Any], host: str, work: Awaitable[None]) -> None:
+    """Wait for what undoes something on a host, but not for a host that does not answer.
+
+    That is one whose hypervisor is silent, or any once the saga's time is up: what it has of the
+    server then is removed when it is back (domain.live.clean_up), or said by its guest's state.
+    Raises: Unavailable (it is to be tried again).
+    """
+    try:
+        await work
+    except Unavailable as why:
+        if why.code != SILENT and nova.clock.now() < run.ends:
+            raise
+        log.warning("host.not_undone", host=host, server_id=run.p.server_id, code=why.code)

@@ -22,7 +22,7 @@ class Params(Struct, frozen=True):
     source: str
 
 
-saga = Saga("confirmResize", Params, deadline_s=3600)
+saga = Saga("confirmResize", Params)
 
 
 @saga.step

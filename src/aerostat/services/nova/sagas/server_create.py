@@ -4,16 +4,16 @@ from msgspec import Struct, structs
 
 from aerostat.contracts.network import BoundPort, RequestedNetwork
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Fault
+from aerostat.kit.errors import Fault, NoValidHost, Unavailable
 from aerostat.kit.saga.saga import Run, Saga
 from aerostat.services.nova.agent.endpoint import ComputeHost, compute_host
 from aerostat.services.nova.db import hosts
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model import metadata
-from aerostat.services.nova.model.guest import GuestImage, GuestSpec, PowerState
+from aerostat.services.nova.model.guest import SILENT, GuestImage, GuestSpec, PowerState
 from aerostat.services.nova.model.server import Server, TaskState, VmState
 from aerostat.services.nova.runtime import Nova
-from aerostat.services.nova.sagas.failing import fail
+from aerostat.services.nova.sagas.failing import fail, undo_there
 from aerostat.services.nova.sagas.scheduling import select_host
 
 
@@ -30,7 +30,7 @@ class Chosen(Struct, frozen=True):
     zone: str
 
 
-saga = Saga("create", Params, deadline_s=600)
+saga = Saga("create", Params)
 
 
 def host_of(nova: Nova, host: str, timeout_s: float) -> ComputeHost:
@@ -44,10 +44,30 @@ async def _server(nova: Nova, run: Run[Params]) -> Server:
 
 @saga.step
 async def scheduling(nova: Nova, run: Run[Params]) -> Chosen:
-    """Claim a host; claiming again replaces the claim."""
-    host = await select_host(nova, await _server(nova, run))
+    """Claim a host, none that failed before; claiming again replaces the claim."""
+    server = await _server(nova, run)
+    if run.log.earlier:
+        server = _elsewhere(nova, run, server)
+    try:
+        host = await select_host(nova, server)
+    except NoValidHost as why:
+        raise NoValidHost(f"{_last(run)}{why.message}", code=why.code) from why
     aggregates = await nova.db.read(hosts.aggregates)
     return Chosen(host, hosts.zone_of(host, aggregates, nova.config.default_availability_zone))
+
+
+def _elsewhere(nova: Nova, run: Run[Params], server: Server) -> Server:
+    """Return the server as it asks for a host that was not tried yet. Raises: NoValidHost."""
+    tried = [attempt[scheduling.name]["host"] for attempt in run.log.earlier]
+    if len(tried) >= nova.config.max_attempts:
+        raise NoValidHost(f"{_last(run)}Exceeded max scheduling attempts {len(tried)}.")
+    return structs.replace(server, requested={**server.requested, "ignore_hosts": tried})
+
+
+def _last(run: Run[Params]) -> str:
+    """Return why the last host failed, with a space behind it; "" if none was tried."""
+    said = [f"{e.message} " for e in run.log.events if e.name == spawning.name and not e.undo]
+    return said[-1] if said else ""
 
 
 @scheduling.undo
@@ -116,19 +136,40 @@ def mapped(tx: Tx, run: Run[Params], _image: GuestImage | None) -> None:
 
 @saga.step
 async def spawning(nova: Nova, run: Run[Params]) -> None:
-    """Start the guest; a guest that runs already is left as it is."""
+    """Start the guest; a guest that runs already is left as it is.
+
+    A host whose hypervisor is silent is not waited for: others may be there.
+    """
     server = await _server(nova, run)
     image = await with_tickets(nova, run[block_device_mapping])
     spec = guest_of(nova, server, run[networking], image)
     host = host_of(nova, run[scheduling].host, nova.config.build_timeout_s)
-    await host.spawn(spec=spec)
+    try:
+        await host.spawn(spec=spec)
+    except Unavailable as why:
+        if why.code != SILENT:
+            raise
+        raise NoValidHost(f"{run[scheduling].host}: {why.message}", detail=why.detail) from why
 
 
 @spawning.undo
 async def destroy(nova: Nova, run: Run[Params]) -> None:
     """Remove the guest and its files."""
     if (chosen := run.get(scheduling)) is not None:
-        await host_of(nova, chosen.host, 60).destroy(server_id=run.p.server_id)
+        host = host_of(nova, chosen.host, 60)
+        await undo_there(nova, run, chosen.host, host.destroy(server_id=run.p.server_id))
+
+
+@saga.again
+def elsewhere(tx: Tx, run: Run[Params], why: Fault) -> bool:
+    """Another host is tried if one took the server and has no room, or no hypervisor that works.
+
+    Not if the server may be on that one only. Source: nova, [scheduler] max_attempts.
+    """
+    if not isinstance(why, NoValidHost) or block_device_mapping.name not in run.log.results:
+        return False
+    going = rows.is_going(tx, run.p.server_id)
+    return not going and rows.get(tx, run.p.server_id).requested.get("host") is None
 
 
 @saga.succeeded

@@ -27,7 +27,7 @@ class Params(Struct, frozen=True):
     host: str | None
 
 
-saga = Saga("delete", Params, deadline_s=3600)
+saga = Saga("delete", Params)
 
 
 @saga.step

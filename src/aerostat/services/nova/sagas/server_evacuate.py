@@ -49,7 +49,7 @@ class Refuge(Struct, frozen=True):
     shared: bool
 
 
-saga = Saga("evacuate", Params, deadline_s=1800)
+saga = Saga("evacuate", Params)
 
 
 @saga.step

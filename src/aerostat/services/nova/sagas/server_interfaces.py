@@ -9,6 +9,7 @@ from aerostat.kit.saga.saga import Run, Saga
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.server import TaskState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import undo_there
 from aerostat.services.nova.sagas.moving import fault_of, now_of
 from aerostat.services.nova.sagas.server_create import host_of
 
@@ -21,7 +22,7 @@ class Params(Struct, frozen=True):
     port: BoundPort
 
 
-attach = Saga("attach_interface", Params, deadline_s=300)
+attach = Saga("attach_interface", Params)
 
 
 @attach.step
@@ -36,22 +37,28 @@ async def attach_interface(nova: Nova, run: Run[Params]) -> None:
 @attach_interface.undo
 async def take_out(nova: Nova, run: Run[Params]) -> None:
     """Unplug it and give it back."""
-    await _remove(nova, run.p)
+    if run.p.host is not None:
+        await undo_there(nova, run, run.p.host, _unplug(nova, run.p, run.p.host))
+    await _give_back(nova, run.p)
 
 
-async def _remove(nova: Nova, p: Params) -> None:
-    if p.host is not None:
-        await host_of(nova, p.host, 120).detach_interface(server_id=p.server_id, port=p.port)
+async def _unplug(nova: Nova, p: Params, host: str) -> None:
+    await host_of(nova, host, 120).detach_interface(server_id=p.server_id, port=p.port)
+
+
+async def _give_back(nova: Nova, p: Params) -> None:
     await nova.network.detach_port(server_id=p.server_id, port_id=p.port.port_id)
 
 
-detach = Saga("detach_interface", Params, deadline_s=300)
+detach = Saga("detach_interface", Params)
 
 
 @detach.step
 async def detach_interface(nova: Nova, run: Run[Params]) -> None:
     """Unplug the port, then delete it or let go of it; absence is fine."""
-    await _remove(nova, run.p)
+    if run.p.host is not None:
+        await _unplug(nova, run.p, run.p.host)
+    await _give_back(nova, run.p)
 
 
 @attach.failed

@@ -55,7 +55,7 @@ class Destination(Struct, frozen=True):
     target: LiveTarget
 
 
-saga = Saga("live-migration", Params, deadline_s=4 * 3600)
+saga = Saga("live-migration", Params)
 
 
 @saga.step

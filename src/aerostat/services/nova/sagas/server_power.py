@@ -21,7 +21,7 @@ class Params(Struct, frozen=True):
 
 
 def _declare(name: str) -> Saga[Params]:
-    saga = Saga(name, Params, deadline_s=300)
+    saga = Saga(name, Params)
 
     @saga.step
     async def act(nova: Nova, run: Run[Params]) -> None:

@@ -10,7 +10,7 @@ from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.guest import GuestImage, PowerState
 from aerostat.services.nova.model.server import Server, VmState
 from aerostat.services.nova.runtime import Nova
-from aerostat.services.nova.sagas.failing import fail
+from aerostat.services.nova.sagas.failing import fail, undo_there
 from aerostat.services.nova.sagas.server_create import guest_of, host_of, image_of, with_tickets
 
 
@@ -22,7 +22,7 @@ class Params(Struct, frozen=True):
     stopped: bool
 
 
-saga = Saga("rebuild", Params, deadline_s=600)
+saga = Saga("rebuild", Params)
 
 
 async def _server(nova: Nova, run: Run[Params]) -> Server:
@@ -63,7 +63,8 @@ async def spawning(nova: Nova, run: Run[Params]) -> None:
 @spawning.undo
 async def remove(nova: Nova, run: Run[Params]) -> None:
     """Remove what there is of the guest: the server is in ERROR, with its ports and claim."""
-    await host_of(nova, run.p.host, 60).destroy(server_id=run.p.server_id)
+    work = host_of(nova, run.p.host, 60).destroy(server_id=run.p.server_id)
+    await undo_there(nova, run, run.p.host, work)
 
 
 @saga.step

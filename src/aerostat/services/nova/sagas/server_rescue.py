@@ -9,6 +9,7 @@ from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.guest import PowerState
 from aerostat.services.nova.model.server import TaskState, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import undo_there
 from aerostat.services.nova.sagas.moving import fault_of, now_of
 from aerostat.services.nova.sagas.server_create import guest_of, host_of, image_of, with_tickets
 
@@ -21,7 +22,7 @@ class Params(Struct, frozen=True):
     image_id: str = ""
 
 
-rescue = Saga("rescue", Params, deadline_s=600)
+rescue = Saga("rescue", Params)
 
 
 @rescue.step
@@ -38,7 +39,8 @@ async def rescue_instance(nova: Nova, run: Run[Params]) -> None:
 @rescue_instance.undo
 async def back(nova: Nova, run: Run[Params]) -> None:
     """Boot the guest's own disk again."""
-    await host_of(nova, run.p.host, 120).unrescue(server_id=run.p.server_id)
+    work = host_of(nova, run.p.host, 120).unrescue(server_id=run.p.server_id)
+    await undo_there(nova, run, run.p.host, work)
 
 
 @rescue.succeeded
@@ -47,7 +49,7 @@ def rescued(tx: Tx, run: Run[Params]) -> None:
     _becomes(tx, run, VmState.RESCUED)
 
 
-unrescue = Saga("unrescue", Params, deadline_s=600)
+unrescue = Saga("unrescue", Params)
 
 
 @unrescue.step

@@ -40,7 +40,7 @@ class Params(Struct, frozen=True):
     ignore: list[str] = []
 
 
-saga = Saga("resize", Params, deadline_s=7200)
+saga = Saga("resize", Params)
 
 
 @saga.step
@@ -180,7 +180,7 @@ def failed(tx: Tx, run: Run[Params], why: Fault) -> None:
 
 
 def _also(name: str) -> Saga[Params]:
-    other = Saga(name, Params, deadline_s=saga.deadline_s)
+    other = Saga(name, Params)
     other.steps, other.succeeded_fn, other.failed_fn = saga.steps, resized, failed
     return other
 

@@ -36,7 +36,7 @@ class Params(Struct, frozen=True):
     dest: str
 
 
-saga = Saga("revertResize", Params, deadline_s=3600)
+saga = Saga("revertResize", Params)
 
 
 @saga.step

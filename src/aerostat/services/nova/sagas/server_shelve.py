@@ -18,6 +18,7 @@ from aerostat.services.nova.model.guest import PowerState
 from aerostat.services.nova.model.server import Server, TaskState, VmState
 from aerostat.services.nova.runtime import Nova
 from aerostat.services.nova.sagas import server_snapshot
+from aerostat.services.nova.sagas.failing import undo_there
 from aerostat.services.nova.sagas.moving import fault_of, now_of, zone_of
 from aerostat.services.nova.sagas.scheduling import moving, select_host
 from aerostat.services.nova.sagas.server_create import (
@@ -58,7 +59,7 @@ class Unshelve(Struct, frozen=True):
     wanted_host: str | None = None
 
 
-shelve = Saga("shelve", Shelve, deadline_s=7200)
+shelve = Saga("shelve", Shelve)
 
 
 @shelve.step
@@ -77,7 +78,9 @@ async def stay(nova: Nova, run: Run[Shelve]) -> None:
         return
     await nova.image.delete(image_id=run.p.snapshot.image_id)
     if run.p.old_vm_state == VmState.ACTIVE:
-        await host_of(nova, run.p.snapshot.host, 120).start(server_id=run.p.server_id)
+        host = run.p.snapshot.host
+        work = host_of(nova, host, 120).start(server_id=run.p.server_id)
+        await undo_there(nova, run, host, work)
 
 
 @shelve_instance.record
@@ -145,7 +148,7 @@ def _back(tx: Tx, run: Run[Any], why: Fault, state: str) -> None:
     rows.change(tx, server.uuid, now, vm_state=state, task_state=None, fault=fault)
 
 
-offload = Saga("shelveOffload", Offload, deadline_s=600)
+offload = Saga("shelveOffload", Offload)
 
 
 @offload.step
@@ -166,7 +169,7 @@ def not_offloaded(tx: Tx, run: Run[Offload], why: Fault) -> None:
     _back(tx, run, why, VmState.SHELVED)
 
 
-unshelve = Saga("unshelve", Unshelve, deadline_s=1200)
+unshelve = Saga("unshelve", Unshelve)
 
 
 async def _server(nova: Nova, run: Run[Unshelve]) -> Server:
@@ -223,11 +226,11 @@ async def destroy(nova: Nova, run: Run[Unshelve]) -> None:
     """Remove a guest that was new; stop one that was there."""
     if await _runs(nova, run):
         return
-    host = host_of(nova, run[scheduling].host, 60)
-    if run.p.host is None:
-        await host.destroy(server_id=run.p.server_id)
-    else:
-        await host.stop(server_id=run.p.server_id, timeout_s=0)
+    name = run[scheduling].host
+    host, server_id = host_of(nova, name, 60), run.p.server_id
+    new = run.p.host is None
+    work = host.destroy(server_id=server_id) if new else host.stop(server_id=server_id, timeout_s=0)
+    await undo_there(nova, run, name, work)
 
 
 @unshelve_instance.record

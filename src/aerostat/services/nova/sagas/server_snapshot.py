@@ -40,7 +40,7 @@ async def fill(nova: Nova, p: Params) -> None:
     await host.snapshot(server_id=p.server_id, disk_format=p.disk_format, path=path)
 
 
-saga = Saga("createImage", Params, deadline_s=7200)
+saga = Saga("createImage", Params)
 
 
 @saga.step
@@ -81,5 +81,5 @@ def failed(tx: Tx, run: Run[Params], why: Fault) -> None:
         rows.change(tx, server.uuid, now, task_state=None, fault=fault_of(now, why))
 
 
-backup = Saga("createBackup", Params, deadline_s=saga.deadline_s)
+backup = Saga("createBackup", Params)
 backup.steps, backup.succeeded_fn, backup.failed_fn = saga.steps, done, failed

@@ -8,7 +8,7 @@ import msgspec
 from aerostat.kit.clock import Clock, SystemClock
 from aerostat.kit.errors import Fault, NotFound, Unavailable
 from aerostat.kit.log import Logger
-from aerostat.services.nova.drivers.base import LifecycleSink, NodeIdentity
+from aerostat.services.nova.drivers.base import HealthSink, LifecycleSink, NodeIdentity, unheard
 from aerostat.services.nova.drivers.exchange import Exchange, ExchangeConfig
 from aerostat.services.nova.drivers.image_source import ImageSource
 from aerostat.services.nova.drivers.libvirt import diagnostics, domains
@@ -37,6 +37,7 @@ from aerostat.services.nova.model.guest import (
 
 log = Logger("nova.libvirt")
 SOFT_REBOOT_TIMEOUT_S = 120
+SILENCE_S = 20.0
 BUTTON_AGAIN_S = 5.0
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.SUSPENDED})
 
@@ -53,6 +54,7 @@ class LibvirtDriver(LiveMoves, Extras):
         choice: HostChoice | None = None,
         exchange: ExchangeConfig | None = None,
         live: LiveConfig | None = None,
+        silence_s: float = SILENCE_S,
         clock: Clock | None = None,
     ) -> None:
         self._identity, self._images = identity, images
@@ -63,14 +65,15 @@ class LibvirtDriver(LiveMoves, Extras):
         self._cache = ImageCache(self._paths, images, self._pool, identity.host)
         self._exchange = Exchange(exchange or ExchangeConfig(), self._pool)
         self._live = live or LiveConfig()
-        self._conn = Connection(state_dir, self._live, self._on_event, self._on_up)
+        self._conn = Connection(state_dir, self._live, silence_s, self._on_event, self._on_health)
         self._waiter = StateWaiter(self.power_state)
         self._sink: LifecycleSink = lambda server_id, state: None
+        self._health: HealthSink = unheard
         self._tasks: set[asyncio.Task[None]] = set()
         self._chosen: asyncio.Task[HostChoice] | None = None
 
-    async def open(self, sink: LifecycleSink) -> None:
-        self._sink = sink
+    async def open(self, sink: LifecycleSink, health: HealthSink = unheard) -> None:
+        self._sink, self._health = sink, health
         self._paths.base.mkdir(parents=True, exist_ok=True)
         for directory in (self._paths.instances, self._paths.base):
             directory.chmod(0o755)
@@ -81,7 +84,8 @@ class LibvirtDriver(LiveMoves, Extras):
         if is_on_network(self._paths.instances.resolve(), Path("/proc/mounts").read_text()):
             # Another host must never find in its page cache what a guest wrote elsewhere.
             self._choice = msgspec.structs.replace(self._choice, cache_mode="none")
-        self._chosen = asyncio.create_task(self._choose(), name="kvm-self-test")
+        if self._chosen is None:
+            self._chosen = asyncio.create_task(self._choose(), name="kvm-self-test")
         await self._conn.open()
 
     async def close(self) -> None:
@@ -203,8 +207,11 @@ class LibvirtDriver(LiveMoves, Extras):
         if self._paths.instance(server_id).root.exists():
             self._sink(server_id, state)
 
-    def _on_up(self) -> None:
+    def _on_health(self, ailment: str) -> None:
         """After a (re)connect: tell the present state of every guest, for events were lost."""
+        self._health(ailment)
+        if ailment:
+            return
         task = asyncio.create_task(self._tell_all(), name="libvirt-resync")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
