@@ -75,9 +75,16 @@ class _Event(logging.LogRecord):
 
 
 class _JsonLines(logging.Handler):
-    """Writes a record as a line of JSON."""
+    """Writes a record as a line of JSON; what cannot be written troubles nobody who logs."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.buffer.write(self._line(record))
+            sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
+
+    def _line(self, record: logging.LogRecord) -> bytes:
         when = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, Any] = {
             "time": when.isoformat(timespec="milliseconds")[:23] + "Z",
@@ -90,8 +97,7 @@ class _JsonLines(logging.Handler):
             line[key] = "***" if isinstance(value, Secret) else value
         if record.exc_info:
             line["traceback"] = logging.Formatter().formatException(record.exc_info)
-        sys.stderr.buffer.write(_encode(line) + b"\n")
-        sys.stderr.flush()
+        return _encode(line) + b"\n"
 
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
