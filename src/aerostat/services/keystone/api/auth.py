@@ -193,7 +193,7 @@ async def _subject(keystone: Keystone, req: Request[Any], rule: Rule) -> Resolve
     if not subject:
         raise NotFound("No token in the request.", code="token_not_found")
     window = keystone.config.allow_expired_window if _late(req) else 0
-    found = await tokens.resolve(keystone, subject, expired_for=window)
+    found = await tokens.look_up(keystone, subject, expired_for=window)
     req.enforce(rule, target(token__user_id=found.token.user_id))
     if found.access_rules is not None and not _knows_access_rules(req):
         raise NotFound("Failed to validate token", detail="the service ignores access rules")

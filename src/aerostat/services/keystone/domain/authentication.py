@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from aerostat.kit.errors import Fault, Forbidden, Unauthorized, Unavailable
 from aerostat.services.keystone.db import actors
-from aerostat.services.keystone.domain import passwords, receipts, revocation, trusts
+from aerostat.services.keystone.domain import passwords, receipts, trusts
 from aerostat.services.keystone.domain.proofs import Federated, Proven, prove
 from aerostat.services.keystone.domain.tokens import (
     Resolved,
@@ -27,7 +27,6 @@ async def issue(keystone: Keystone, request: AuthRequest) -> Resolved:
     Raises: Unauthorized (always the same words), MoreNeeded (further methods), Forbidden (a
     token that may not be exchanged), BadRequest.
     """
-    await revocation.refresh(keystone)
     return await let_in(keystone, await prove(keystone, request), request.scope, request.receipt)
 
 

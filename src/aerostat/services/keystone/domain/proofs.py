@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Forbidden, Unauthorized
 from aerostat.services.keystone.db import actors, stores, tables
-from aerostat.services.keystone.domain import identity, oauth1, passwords, secrets
-from aerostat.services.keystone.domain.tokens import Resolved, is_active, refusal, resolve
+from aerostat.services.keystone.domain import identity, oauth1, passwords, revocation, secrets
+from aerostat.services.keystone.domain.tokens import Resolved, is_active, look_up, refusal
 from aerostat.services.keystone.model import tokens
 from aerostat.services.keystone.model.auth import (
     ApplicationCredentialProof,
@@ -74,6 +74,7 @@ async def _one(keystone: Keystone, method: str, request: AuthRequest) -> Proven:
             "to be in error.",
             field=method,
         )
+    await revocation.refresh(keystone)
     return await METHODS[method](keystone, request)
 
 
@@ -166,7 +167,7 @@ async def _by_openid(keystone: Keystone, request: AuthRequest) -> Proven:
 
 
 async def _exchange(keystone: Keystone, request: AuthRequest, method: str) -> Proven:
-    origin = await resolve(keystone, getattr(request, method))
+    origin = await look_up(keystone, getattr(request, method))
     if method != "token" and not origin.token.idp_id:
         raise refusal("not a federated token")
     if origin.trust is not None:
