@@ -15,7 +15,10 @@ from aerostat.cli.credentials import cloud_of
 
 
 class Installation:
-    """A state directory with its ports; every command is `aerostat ...` in a process."""
+    """A state directory with its ports; every command is `aerostat ...` in a process.
+
+    With a `port_offset` of at most 20300 no port is one that engines.free_port gives away.
+    """
 
     def __init__(self, folder: Path, port_offset: int, driver: str) -> None:
         self.folder = folder

@@ -9,7 +9,7 @@ from tests.installation import Installation
 
 pytestmark = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(600)]
 
-PORT_OFFSET = 21300
+PORT_OFFSET = 20300
 
 
 @pytest.fixture

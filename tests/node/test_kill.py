@@ -25,12 +25,12 @@ def installation(driver: str, port_offset: int) -> Iterator[Installation]:
 
 @pytest.fixture
 def fake() -> Iterator[Installation]:
-    yield from installation("fake", 22000)
+    yield from installation("fake", 19000)
 
 
 @pytest.fixture
 def real() -> Iterator[Installation]:
-    yield from installation("libvirt", 23000)
+    yield from installation("libvirt", 19500)
 
 
 def storm(cloud: Installation, body: dict[str, Any], seed: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PORT_OFFSET = "22100"
+PORT_OFFSET = "20100"
 
 
 class Installation:
@@ -65,7 +65,7 @@ def test_a_day_in_the_life(cloud: Installation) -> None:
 
     exports = cloud.run("openrc", "demo").stdout
     assert "export OS_USERNAME='demo'" in exports
-    assert "export OS_AUTH_URL='http://127.0.0.1:27100/v3'" in exports
+    assert "export OS_AUTH_URL='http://127.0.0.1:25100/v3'" in exports
     assert "No differences" in cloud.run("doctor", "--audit").stdout
     assert "control.ready" in cloud.run("logs", "control", "-n", "500").stdout
 
@@ -86,5 +86,5 @@ def test_a_day_in_the_life(cloud: Installation) -> None:
 def test_a_port_in_use_is_named(cloud: Installation) -> None:
     with socket.create_server(("127.0.0.1", 8774 + int(PORT_OFFSET))):
         said = cloud.run("up", code=1).stderr
-    assert "30874" in said
+    assert "28874" in said
     assert "AEROSTAT_PORT_OFFSET" in said
