@@ -2,12 +2,10 @@
 
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from aerostat.assembly.copies import GaleraCluster, PostgresPair, RabbitCluster
 from aerostat.assembly.engines import HaProxy, MariaDb, PostgreSql, RabbitMq
 from aerostat.assembly.roles import metrics_place, roles_of
 from aerostat.cli.cloud import ApiError, Cloud, Login, log_in, send
+from tests.folders import open_folder
 
 PORTS = (5000, 9292, 8778, 8774, 9696)
 METRICS = (8790, 8791, 8792)
@@ -241,12 +240,10 @@ C = TypeVar("C", bound=Cluster)
 @contextmanager
 def running(make: Callable[[Path], C]) -> Iterator[C]:
     """Run the cluster that `make` returns for a new folder; afterwards nothing is left of it."""
-    folder = Path(tempfile.mkdtemp(prefix="aerostat-cluster-"))
-    folder.chmod(0o755)  # The servers' users have to get through.
-    made = make(folder / "c")
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    with open_folder("cluster") as folder:
+        made = make(folder / "c")
+        try:
+            made.start()
+            yield made
+        finally:
+            made.close()

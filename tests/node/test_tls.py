@@ -3,29 +3,36 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.folders import open_folder
 from tests.installation import Installation
 
 from aerostat.assembly.joining import Authority
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder("tls") as folder:
+        yield folder
+
+
 @pytest.mark.root
-def test_the_whole_cloud_over_tls(tmp_path: Path) -> None:
-    authority = Authority(tmp_path / "pki")
+def test_the_whole_cloud_over_tls(folder: Path) -> None:
+    authority = Authority(folder / "pki")
     cert, key = authority.issue("localhost", "127.0.0.1")
-    (tmp_path / "cert.pem").write_text(cert)
-    (tmp_path / "key.pem").write_text(key)
-    for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent, tmp_path / "pki"):
-        path.chmod(0o755)
+    (folder / "cert.pem").write_text(cert)
+    (folder / "key.pem").write_text(key)
+    (folder / "pki").chmod(0o755)
     for name in ("cert.pem", "key.pem", "pki/ca.pem"):  # `control` is another user.
-        (tmp_path / name).chmod(0o644)
-    cloud = Installation(tmp_path / "state", 17400, "fake")
+        (folder / name).chmod(0o644)
+    cloud = Installation(folder / "state", 17400, "fake")
     cloud.environment |= {
-        "AEROSTAT_TLS_CERT": str(tmp_path / "cert.pem"),
-        "AEROSTAT_TLS_KEY": str(tmp_path / "key.pem"),
-        "AEROSTAT_TLS_CA": str(tmp_path / "pki" / "ca.pem"),
+        "AEROSTAT_TLS_CERT": str(folder / "cert.pem"),
+        "AEROSTAT_TLS_KEY": str(folder / "key.pem"),
+        "AEROSTAT_TLS_CA": str(folder / "pki" / "ca.pem"),
     }
     try:
         cloud.run("up")

@@ -3,9 +3,7 @@
 The release before is the commit before the last change to a schema or to the bus.
 """
 
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from test_cluster import Strict
 from tests.cluster import Cluster, running
 from tests.comers import Comers
+from tests.folders import open_folder
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,14 +31,12 @@ def before() -> Iterator[Path]:
     commit = git("rev-parse", "--verify", "--quiet", f"{changed}^") if changed else ""
     if not commit:
         pytest.skip("the history is too shallow to have a release before this one")
-    folder = Path(tempfile.mkdtemp(prefix="aerostat-before-"))
-    folder.chmod(0o755)
     packed = subprocess.run(
         ["git", "archive", commit, "src"], cwd=ROOT, capture_output=True, check=True
     )
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
-    yield folder / "src"
-    shutil.rmtree(folder, ignore_errors=True)
+    with open_folder("before") as folder:
+        subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
+        yield folder / "src"
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])

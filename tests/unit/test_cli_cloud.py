@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.folders import open_folder
 
 PORT_OFFSET = "20100"
 
@@ -45,13 +46,11 @@ class Installation:
 
 
 @pytest.fixture
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("cli", numbered=True)
-    for parent in (folder, *folder.parents[:2]):  # the service user has to pass
-        parent.chmod(0o755)
-    installation = Installation(folder)
-    yield installation
-    installation.run("reset", "--yes")
+def cloud() -> Iterator[Installation]:
+    with open_folder("cli") as folder:
+        installation = Installation(folder)
+        yield installation
+        installation.run("reset", "--yes")
 
 
 def test_a_day_in_the_life(cloud: Installation) -> None:

@@ -1,14 +1,12 @@
 """A database of several servers: who is connected to, and what a death costs."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import URL, Column, Integer, MetaData, Table, insert, select
+from tests.folders import open_folder
 
 from aerostat.assembly.copies import GaleraCluster, PostgresPair
 from aerostat.kit.db import hosts
@@ -64,15 +62,13 @@ def test_the_first_server_that_does_is_used_and_gone_back_to(monkeypatch: Any) -
 
 @pytest.fixture(params=["postgresql", "mariadb"])
 def copies(request: Any) -> Iterator[PostgresPair | GaleraCluster]:
-    folder = Path(tempfile.mkdtemp(prefix="aerostat-copies-"))
-    folder.chmod(0o755)
-    made = PostgresPair(folder) if request.param == "postgresql" else GaleraCluster(folder)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+    with open_folder("copies") as folder:
+        made = PostgresPair(folder) if request.param == "postgresql" else GaleraCluster(folder)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.kill()
 
 
 async def test_what_was_confirmed_is_there_when_the_server_in_use_dies(
