@@ -19,6 +19,7 @@ from aerostat.services.keystone.config import KeystoneConfig
 from aerostat.services.keystone.domain.bootstrap import bootstrap
 from aerostat.services.keystone.drivers.ldap import directories
 from aerostat.services.keystone.drivers.openid import openid_providers
+from aerostat.services.keystone.drivers.saml_peers import HttpPeers
 from aerostat.services.keystone.provides import IdentityProvider
 from aerostat.services.keystone.runtime import Keystone, build
 from aerostat.services.keystone.service import manifest
@@ -186,6 +187,7 @@ async def cloud_at(path: Path, **options: Any) -> AsyncIterator[Cloud]:
         shared=shared or db.shared,
         directories=directories(config.directory_threads),
         openid=openid_providers(),
+        saml=HttpPeers(),
     )
     await bootstrap(keystone, admin_password=PASSWORD, base_url="http://ks/v3")
     authenticate = IdentityProvider(keystone).authenticate

@@ -69,7 +69,7 @@ async def saml_cloud(path: Path, **options: Any) -> AsyncIterator[Cloud]:
     """Start a cloud that trusts IDP, with these options of SamlPeer."""
     body = "".join(IDP.certificate_pem.decode().splitlines()[1:-1])
     (path / "idp.xml").write_text(METADATA.format(issuer=ISSUER, certificate=body))
-    peer = SamlPeer(metadata_file=str(path / "idp.xml"), **options)
+    peer = SamlPeer(**{"metadata_file": str(path / "idp.xml"), **options})
     async with cloud_at(path, federation={"corp": {"saml2": peer}}) as cloud:
         await trust(cloud, "saml2", RULES, ISSUER, remote_id_attribute="MELLON_IDP")
         yield cloud

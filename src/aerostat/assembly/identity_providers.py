@@ -7,10 +7,10 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from aerostat.assembly.services import keystone_config
 from aerostat.assembly.settings import Settings
-from aerostat.kit.errors import BadRequest
+from aerostat.kit.errors import BadRequest, Unavailable
 from aerostat.services.keystone.drivers.openid import openid_providers
+from aerostat.services.keystone.drivers.saml_peers import HttpPeers
 from aerostat.services.keystone.federation_config import OpenIdClient, SamlPeer
-from aerostat.services.keystone.saml.peer import peer
 from aerostat.services.keystone.saml.request import private_key
 
 
@@ -28,7 +28,7 @@ async def check(config: OpenIdClient | SamlPeer) -> str:
     """Return what a provider is. Raises: BadRequest (a file), Unavailable (no answer)."""
     try:
         if isinstance(config, SamlPeer):
-            return _saml(config)
+            return await _saml(config)
         if config.client_secret_file:
             Path(config.client_secret_file).read_text()
     except (OSError, ValueError) as why:
@@ -37,8 +37,11 @@ async def check(config: OpenIdClient | SamlPeer) -> str:
     return f"{config.issuer}: {endpoint}"
 
 
-def _saml(config: SamlPeer) -> str:
-    found = peer(Path(config.metadata_file).read_bytes(), config.idp_entity_id)
+async def _saml(config: SamlPeer) -> str:
+    try:
+        found = await HttpPeers()(config, time.time())
+    except Unavailable as why:
+        raise ValueError(why.detail) from why
     keys = [private_key(Path(file).read_bytes()) for file in config.old_key_files]
     if config.key_file:
         keys.append(private_key(Path(config.key_file).read_bytes()))

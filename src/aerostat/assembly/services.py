@@ -36,6 +36,7 @@ from aerostat.services.keystone.config import KeystoneConfig
 from aerostat.services.keystone.domain.bootstrap import bootstrap
 from aerostat.services.keystone.drivers.ldap import directories
 from aerostat.services.keystone.drivers.openid import openid_providers
+from aerostat.services.keystone.drivers.saml_peers import HttpPeers
 from aerostat.services.neutron import provides as neutron_provides
 from aerostat.services.neutron import service as neutron_service
 from aerostat.services.neutron.agent.endpoint import network_control
@@ -208,6 +209,7 @@ def keystone_of(
         shared=db.shared,
         directories=directories(config.directory_threads),
         openid=openid_providers(),
+        saml=HttpPeers(),
     )
 
 

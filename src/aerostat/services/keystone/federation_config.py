@@ -57,8 +57,19 @@ class OpenIdClient(_Table, frozen=True, tag="openid"):
 class SamlPeer(_Table, frozen=True, tag="saml2"):
     """This cloud as a service provider of a SAML 2 identity provider."""
 
-    metadata_file: str
+    metadata_file: str = ""
     """The provider's metadata: entity id, certificates, where to log in."""
+
+    metadata_url: str = ""
+    """Where the provider publishes them, https: read once an hour, so that new certificates count
+    by themselves. `metadata_file` is for when it was never in reach, then."""
+
+    ca_file: str = ""
+    """A PEM file: who signed the TLS certificate of `metadata_url`; the system's authorities if
+    empty."""
+
+    timeout_s: float = 10.0
+    """Seconds that `metadata_url` has to answer."""
 
     entity_id: str = ""
     """What this cloud calls itself; the URL of its metadata if empty."""

@@ -20,6 +20,7 @@ from aerostat.services.keystone.keyring import Keyring
 from aerostat.services.keystone.model.directories import IdentityBackend, LdapConfig
 from aerostat.services.keystone.model.openid import OpenIdProvider
 from aerostat.services.keystone.model.revocations import Revocations
+from aerostat.services.keystone.saml.peer import Peers
 from aerostat.services.keystone.token_formats import FernetTokens, JwsTokens, TokenFormat
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Keystone:
     hasher: Hasher
     directories: Directories | None = None
     openid: OpenIdProviders | None = None
+    saml: Peers | None = None
     shared: bool = False
     notifier: Notifier = field(default_factory=LogNotifier)
     randomness: Callable[[int], bytes] = os.urandom
@@ -122,11 +124,12 @@ def build(
     shared: bool = False,
     directories: Directories | None = None,
     openid: OpenIdProviders | None = None,
+    saml: Peers | None = None,
 ) -> Keystone:
     """Return keystone with its keys under `state`; `shared`: other processes use `db` too.
 
-    Without `directories` no domain can have its users in LDAP, without `openid` nobody can come
-    from an OpenID Connect provider.
+    Without `directories` no domain can have its users in LDAP, without `openid` and `saml` nobody
+    can come from a provider of that kind.
     The repositories are fernet-keys or jws-keys, receipt-keys and credential-keys.
     """
     config = config or KeystoneConfig()
@@ -141,6 +144,7 @@ def build(
         hasher=Hasher(config.password_hash_rounds, config.password_hash_threads),
         directories=directories,
         openid=openid,
+        saml=saml,
         shared=shared,
     )
 

@@ -16,7 +16,7 @@ from aerostat.services.keystone.model.federation import Assertion
 from aerostat.services.keystone.runtime import Keystone
 from aerostat.services.keystone.saml import request, response, xml
 from aerostat.services.keystone.saml.encryption import Decrypter
-from aerostat.services.keystone.saml.peer import Peer, peer
+from aerostat.services.keystone.saml.peer import Peer
 from aerostat.services.keystone.saml.request import KeyPair, Question
 from aerostat.services.keystone.saml.response import Expected
 from aerostat.services.keystone.saml.xml import Element, Refused
@@ -44,11 +44,10 @@ class Answer(Struct, frozen=True):
     cookie: str
 
 
-def _peer(config: SamlPeer) -> Peer:
-    try:
-        return peer(Path(config.metadata_file).read_bytes(), config.idp_entity_id)
-    except (OSError, Refused) as why:
-        raise Unavailable("The identity provider cannot be used.", detail=str(why)) from why
+async def _peer(keystone: Keystone, config: SamlPeer, *, again: bool = False) -> Peer:
+    if keystone.saml is None:
+        raise Unavailable("No identity provider can be reached from here.")
+    return await keystone.saml(config, keystone.clock.now(), again=again)
 
 
 def _pem(file: str) -> bytes:
@@ -92,7 +91,7 @@ async def begin(
 
     `browser` is the dashboard where it began and its cookie. Raises: Unavailable.
     """
-    provider, pair = _asked(config)
+    provider, pair = await _asked(keystone, config)
     question = _question(keystone, config, ends, browser=True)
     origin, cookie = browser
     data = {"origin": origin, "cookie": pending_logins.hashed(cookie), "at": str(question.at)}
@@ -104,9 +103,9 @@ async def begin(
     raise Unavailable("The identity provider cannot be used.", detail="no binding for browsers")
 
 
-def _asked(config: SamlPeer) -> tuple[Peer, KeyPair]:
+async def _asked(keystone: Keystone, config: SamlPeer) -> tuple[Peer, KeyPair]:
     """Return whom to ask, and the keys for it. Raises: Unavailable (it wants signatures)."""
-    provider, pair = _peer(config), _pair(config)
+    provider, pair = await _peer(keystone, config), _pair(config)
     if provider.wants_signed and not pair.key:
         raise _keyless(ValueError("the provider wants signed requests, and there is no key_file"))
     return provider, pair
@@ -148,7 +147,7 @@ async def finish(
 
 async def begin_ecp(keystone: Keystone, way: Way, config: SamlPeer, ends: Ends) -> bytes:
     """Return the envelope that a client takes to the provider."""
-    _, pair = _asked(config)
+    _, pair = await _asked(keystone, config)
     question = _question(keystone, config, ends, browser=False)
     data = {"at": str(question.at)}
     await pending_logins.put(keystone, (question.id, way.provider.id, way.protocol_id), data)
@@ -188,20 +187,26 @@ async def _believed(
     *,
     unasked: bool = False,
 ) -> response.Answer:
-    provider = _peer(config)
-    expected = Expected(
-        provider.entity_id,
-        provider.certificates,
-        *whom,
-        now=keystone.clock.now(),
-        decrypter=_decrypter(config),
-        contexts=config.authn_contexts,
-        unasked=unasked,
-    )
-    try:
-        return response.believe(document, expected)
-    except Refused as why:
-        raise refusal(str(why)) from why
+    provider, failure = None, Refused("no provider")
+    for again in (False, True):
+        found = await _peer(keystone, config, again=again)
+        if found == provider:
+            break
+        provider = found
+        expected = Expected(
+            provider.entity_id,
+            provider.certificates,
+            *whom,
+            now=keystone.clock.now(),
+            decrypter=_decrypter(config),
+            contexts=config.authn_contexts,
+            unasked=unasked,
+        )
+        try:
+            return response.believe(document, expected)
+        except Refused as why:
+            failure = why
+    raise refusal(str(failure)) from failure
 
 
 def _check_fresh(config: SamlPeer, found: response.Answer, began_at: float) -> None:

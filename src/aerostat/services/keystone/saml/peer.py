@@ -1,10 +1,12 @@
 """An identity provider as its metadata describe it. Source: SAML 2.0 Metadata."""
 
 import textwrap
+from typing import Protocol
 
 from cryptography import x509
 from msgspec import Struct
 
+from aerostat.services.keystone.federation_config import SamlPeer
 from aerostat.services.keystone.saml import xml
 from aerostat.services.keystone.saml.xml import Element, Refused
 
@@ -20,6 +22,16 @@ class Peer(Struct, frozen=True):
     redirect_url: str
     post_url: str
     wants_signed: bool
+
+
+class Peers(Protocol):
+    """How the metadata of a provider are reached."""
+
+    async def __call__(self, config: SamlPeer, now: float, *, again: bool = False) -> Peer:
+        """Return the provider; `again`: what was said before may be old.
+
+        Raises: Unavailable.
+        """
 
 
 def peer(raw: bytes, entity_id: str = "") -> Peer:
