@@ -50,9 +50,11 @@ $metadata['{entity}'] = [
         ['index' => 1, 'Binding' => 'urn:oasis:names:tc:SAML:2.0:bindings:PAOS',
          'Location' => '{auth}'],
     ],
+    'SingleLogoutService' => [['Binding' => '{logout}', 'Location' => '{base}/logout']],
     'NameIDFormat' => 'urn:oasis:names:tc:SAML:2.0:nameid-format:transient',
     'saml20.sign.response' => {response}, 'saml20.sign.assertion' => {assertion},
     'validate.authnrequest' => {validate}, 'certData' => '{certificate}',
+    'sign.logout' => true, 'redirect.sign' => true, 'validate.logout' => {validate},
     'assertion.encryption' => {encrypt}, 'nameid.encryption' => {encrypt},
 ];
 """
@@ -68,6 +70,11 @@ class SimpleSaml(Server):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def logout_url(self) -> str:
+        """Where people log out of everything."""
+        return f"{self.url}/saml2/idp/initSLO.php?RelayState={self.url}/logout.php"
 
     @property
     def ecp_url(self) -> str:
@@ -93,12 +100,18 @@ class SimpleSaml(Server):
             shutil.chown(path, self.user, self.user)
 
     def trust(
-        self, base: str, *, sign: str = "assertion", certificate: str = "", encrypt: bool = False
+        self,
+        base: str,
+        *,
+        sign: str = "assertion",
+        certificate: str = "",
+        encrypt: bool = False,
+        logout: str = "HTTP-Redirect",
     ) -> None:
         """Let in a service provider whose URLs of a provider and protocol begin with `base`.
 
         `sign` says what is signed (response, assertion); requests must be signed by `certificate`,
-        and answers are encrypted for it if `encrypt`.
+        and answers are encrypted for it if `encrypt`. `logout` is how it says who logged out.
         """
         text = REMOTE.format(
             entity=f"{base}/metadata",
@@ -109,6 +122,8 @@ class SimpleSaml(Server):
             validate=str(bool(certificate)).lower(),
             certificate=certificate,
             encrypt=str(encrypt).lower(),
+            base=base,
+            logout=f"urn:oasis:names:tc:SAML:2.0:bindings:{logout}",
         )
         (self.folder / "metadata" / "saml20-sp-remote.php").write_text(text)
 

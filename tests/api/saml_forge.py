@@ -57,8 +57,8 @@ RESPONSE = """<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"
 </saml:AttributeValue></saml:Attribute>{more}</saml:AttributeStatement></saml:Assertion>
 </samlp:Response>"""
 LOGIN = (
-    '<saml:AuthnStatement AuthnInstant="{0}"><saml:AuthnContext><saml:AuthnContextClassRef>x'
-    "</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>"
+    '<saml:AuthnStatement AuthnInstant="{0}" SessionIndex="s1"><saml:AuthnContext>'
+    "<saml:AuthnContextClassRef>x</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>"
 )
 FOR = "<saml:AudienceRestriction><saml:Audience>{0}</saml:Audience></saml:AudienceRestriction>"
 RULES = [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "uid"}]}]

@@ -171,6 +171,29 @@ async def test_encrypted_answers(tmp_path: Path, idp: SimpleSaml, sign: str) -> 
         await browser.close()
 
 
+@pytest.mark.parametrize("binding", ["HTTP-Redirect", "HTTP-POST"])
+async def test_logging_out_at_the_provider(tmp_path: Path, idp: SimpleSaml, binding: str) -> None:
+    files, text = key_files(tmp_path)
+    encrypt = binding == "HTTP-POST"
+    idp.trust(f"http://ks/v3/{PAIR}", certificate=text, logout=binding, encrypt=encrypt)
+    async with trusting(tmp_path / "cloud", idp, **files) as cloud:
+        browser, other = Browser(ks=cloud.app), Browser(ks=cloud.app)
+        tokens = []
+        for person in (browser, other):
+            login = await person.open(WEBSSO)
+            answer = await person.submit(login, username="ada", password="engine")
+            page = await person.submit(answer)
+            tokens.append(person.form(page, "token").fields["token"])
+        page = await browser.open(idp.logout_url)
+        if binding == "HTTP-POST":
+            page = await browser.submit(page)
+        assert page.url.path == "/logout.php", page.text  # The provider took our answer.
+        statuses = [(await cloud.validate(token)).status_code for token in tokens]
+        assert statuses == [404, 200]
+        await browser.close()
+        await other.close()
+
+
 NAME_FORMAT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
 

@@ -151,6 +151,7 @@ class Api(Generic[S]):
             chunks=call.chunks,
             identify=partial(self._identified, call),
             certificate=call.certificate,
+            raw_query=call.raw_query,
         )
         if route.body is not None:
             request.body = await self._body(call, route)
@@ -335,11 +336,15 @@ class _Call:
     def thumbprint(self) -> str:
         return certificate_thumbprint(self.certificate)
 
-    def query(self) -> dict[str, list[str]]:
+    @property
+    def raw_query(self) -> str:
         raw: bytes = self.scope["query_string"]
+        return raw.decode("latin-1")
+
+    def query(self) -> dict[str, list[str]]:
         values: dict[str, list[str]] = {}
-        if raw:
-            for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
+        if raw := self.raw_query:
+            for name, value in parse_qsl(raw, keep_blank_values=True):
                 values.setdefault(name, []).append(value)
         return values
 

@@ -22,7 +22,8 @@ class Request(Generic[B]):
     `url` is what the client called (scheme, host and path), `base` the root of this API as the
     client sees it. `chunks()` streams the body of a route declared with `stream=True`.
     `identify()` checks the token where the route is public, but not to everybody.
-    `certificate` is what the client showed to TLS, in PEM; "" for none.
+    `certificate` is what the client showed to TLS, in PEM; "" for none. `raw_query` is the query
+    as it was written, for what was signed that way.
     """
 
     ctx: Context
@@ -38,6 +39,7 @@ class Request(Generic[B]):
     chunks: Callable[[], AsyncIterator[bytes]]
     identify: Callable[[], Awaitable[Context]]
     certificate: str = ""
+    raw_query: str = ""
     reply_headers: dict[str, str] = field(default_factory=dict)
 
     def enforce(self, rule: Rule, target: Mapping[str, Any] | None = None) -> None:

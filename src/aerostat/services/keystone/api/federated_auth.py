@@ -28,6 +28,7 @@ WEBSSO = f"/auth/OS-FEDERATION/{PAIR}/websso"
 COOKIE = "aerostat-sso"
 PAOS = "application/vnd.paos+xml"
 XML = "text/xml"
+ASKED = "You are asked to log in."
 BODY_MAX = 1_048_576
 """Bytes of a form or an XML document."""
 
@@ -78,6 +79,7 @@ def ends_of(keystone: Keystone, way: Way) -> saml.Ends:
         auth=f"{base}/{pair}/auth",
         websso=f"{base}/auth/{pair}/websso",
         metadata=f"{base}/{pair}/metadata",
+        logout=f"{base}/{pair}/logout",
     )
 
 
@@ -189,7 +191,7 @@ async def _begin(keystone: Keystone, req: Request[Any], way: Way) -> Reply:
     safe = "SameSite=None; Secure" if ends.websso.startswith("https:") else "SameSite=Lax"
     bound = f"{COOKIE}={cookie}; Path={path}; HttpOnly; {safe}"
     if departure.fields:
-        return sso_pages.send(departure.url, departure.fields, {"Set-Cookie": bound})
+        return sso_pages.send(departure.url, departure.fields, {"Set-Cookie": bound}, ASKED)
     headers = {"Location": departure.url, "Set-Cookie": bound, **sso_pages.NO_STORE}
     return Reply(status=302, headers=headers)
 

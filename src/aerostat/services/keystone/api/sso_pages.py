@@ -56,9 +56,9 @@ def hand_over(keystone: Keystone, origin: str, found: Resolved) -> SignedIn:
     return signed_in(found, raw=raw, status=200, headers=headers, content_type=HTML)
 
 
-def send(url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
+def send(url: str, fields: Mapping[str, str], headers: Mapping[str, str], words: str) -> Reply:
     """Return the page that posts a form to a provider."""
-    raw = _form(url, fields, "You are asked to log in.")
+    raw = _form(url, fields, words)
     return Reply(raw=raw, status=200, headers={**OWN_FORM_HEADERS, **headers}, content_type=HTML)
 
 
@@ -73,9 +73,19 @@ def _form(url: str, fields: Mapping[str, str], words: str) -> bytes:
 def choose(choices: Sequence[tuple[str, str]]) -> Reply:
     """Return the page on which somebody says who vouches for them: names and URLs."""
     items = "".join(f'<li><a href="{escape(url)}">{escape(name)}</a></li>' for name, url in choices)
+    return _plain("Log in with", f"<ul>{items}</ul>")
+
+
+def say(words: str) -> Reply:
+    """Return a page that says something."""
+    return _plain(words, "")
+
+
+def _plain(title: str, body: str) -> Reply:
     raw = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Log in</title></head>'
-        f"<body><h1>Log in with</h1><ul>{items}</ul></body></html>\n"
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title></head>"
+        f"<body><h1>{escape(title)}</h1>{body}</body></html>\n"
     )
     policy = "default-src 'none'; frame-ancestors 'none'"
     headers = {**NO_STORE, "Content-Security-Policy": policy, "X-Frame-Options": "DENY"}

@@ -28,6 +28,7 @@ class Ends(Struct, frozen=True):
     auth: str
     websso: str
     metadata: str
+    logout: str
 
 
 class Departure(Struct, frozen=True):
@@ -44,7 +45,8 @@ class Answer(Struct, frozen=True):
     cookie: str
 
 
-async def _peer(keystone: Keystone, config: SamlPeer, *, again: bool = False) -> Peer:
+async def peer_of(keystone: Keystone, config: SamlPeer, *, again: bool = False) -> Peer:
+    """Return a provider; `again`: what it said before may be old. Raises: Unavailable."""
     if keystone.saml is None:
         raise Unavailable("No identity provider can be reached from here.")
     return await keystone.saml(config, keystone.clock.now(), again=again)
@@ -61,11 +63,13 @@ def _keyless(why: Exception) -> Unavailable:
     return Unavailable("The keys for SAML cannot be read.", detail=str(why))
 
 
-def _pair(config: SamlPeer) -> KeyPair:
+def pair_of(config: SamlPeer) -> KeyPair:
+    """Return what signs for us. Raises: Unavailable."""
     return KeyPair(_pem(config.key_file), _pem(config.certificate_file))
 
 
-def _decrypter(config: SamlPeer) -> Decrypter:
+def decrypter_of(config: SamlPeer) -> Decrypter:
+    """Return what reads what is encrypted for us. Raises: Unavailable."""
     files = [file for file in (config.key_file, *config.old_key_files) if file]
     try:
         return Decrypter([request.private_key(_pem(file)) for file in files], config.ciphers)
@@ -73,15 +77,16 @@ def _decrypter(config: SamlPeer) -> Decrypter:
         raise _keyless(why) from why
 
 
-def _own_id(config: SamlPeer, ends: Ends) -> str:
+def own_id(config: SamlPeer, ends: Ends) -> str:
+    """Return what this cloud calls itself."""
     return config.entity_id or ends.metadata
 
 
 def metadata(config: SamlPeer, ends: Ends) -> bytes:
     """Return how this cloud describes itself to the provider."""
     certificate = _pem(config.certificate_file)
-    urls = (ends.websso, ends.auth)
-    return request.metadata(_own_id(config, ends), urls, certificate, config.ciphers)
+    urls = (ends.websso, ends.auth, ends.logout)
+    return request.metadata(own_id(config, ends), urls, certificate, config.ciphers)
 
 
 async def begin(
@@ -105,7 +110,7 @@ async def begin(
 
 async def _asked(keystone: Keystone, config: SamlPeer) -> tuple[Peer, KeyPair]:
     """Return whom to ask, and the keys for it. Raises: Unavailable (it wants signatures)."""
-    provider, pair = await _peer(keystone, config), _pair(config)
+    provider, pair = await peer_of(keystone, config), pair_of(config)
     if provider.wants_signed and not pair.key:
         raise _keyless(ValueError("the provider wants signed requests, and there is no key_file"))
     return provider, pair
@@ -114,7 +119,7 @@ async def _asked(keystone: Keystone, config: SamlPeer) -> tuple[Peer, KeyPair]:
 def _question(keystone: Keystone, config: SamlPeer, ends: Ends, *, browser: bool) -> Question:
     return Question(
         id=f"_{pending_logins.random_text(keystone)}",
-        issuer=_own_id(config, ends),
+        issuer=own_id(config, ends),
         answer_url=ends.websso if browser else ends.auth,
         binding=xml.HTTP_POST if browser else xml.BY_PAOS,
         at=keystone.clock.now(),
@@ -135,7 +140,7 @@ async def finish(
         document = xml.parse(base64.b64decode(answer.response, validate=False))
     except (Refused, binascii.Error) as why:
         raise refusal(str(why)) from why
-    found = await _believed(keystone, config, document, (_own_id(config, ends), ends.websso))
+    found = await _believed(keystone, config, document, (own_id(config, ends), ends.websso))
     login = (found.in_response_to, way.provider.id, way.protocol_id)
     waiting = await pending_logins.take(keystone, login, answer.cookie)
     if "origin" not in waiting:
@@ -165,7 +170,7 @@ async def finish_ecp(
         document = request.response_in(raw)
     except Refused as why:
         raise refusal(str(why)) from why
-    whom = (_own_id(config, ends), ends.auth)
+    whom = (own_id(config, ends), ends.auth)
     found = await _believed(keystone, config, document, whom, unasked=config.unsolicited)
     began_at = keystone.clock.now()
     if found.in_response_to:
@@ -189,7 +194,7 @@ async def _believed(
 ) -> response.Answer:
     provider, failure = None, Refused("no provider")
     for again in (False, True):
-        found = await _peer(keystone, config, again=again)
+        found = await peer_of(keystone, config, again=again)
         if found == provider:
             break
         provider = found
@@ -198,7 +203,7 @@ async def _believed(
             provider.certificates,
             *whom,
             now=keystone.clock.now(),
-            decrypter=_decrypter(config),
+            decrypter=decrypter_of(config),
             contexts=config.authn_contexts,
             unasked=unasked,
         )

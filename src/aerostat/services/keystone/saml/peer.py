@@ -14,7 +14,8 @@ from aerostat.services.keystone.saml.xml import Element, Refused
 class Peer(Struct, frozen=True):
     """An identity provider: its name, the certificates it signs with, where logins begin.
 
-    `wants_signed`: it answers requests only that are signed.
+    `wants_signed`: it answers requests only that are signed. Answers to logouts go to the last
+    two URLs.
     """
 
     entity_id: str
@@ -22,6 +23,8 @@ class Peer(Struct, frozen=True):
     redirect_url: str
     post_url: str
     wants_signed: bool
+    logout_redirect_url: str
+    logout_post_url: str
 
 
 class Peers(Protocol):
@@ -62,9 +65,11 @@ def peer(raw: bytes, entity_id: str = "") -> Peer:
     return Peer(
         entity.get("entityID", ""),
         certificates,
-        redirect_url=_login_url(role, xml.HTTP_REDIRECT),
-        post_url=_login_url(role, xml.HTTP_POST),
+        redirect_url=_url(role, "md:SingleSignOnService", xml.HTTP_REDIRECT),
+        post_url=_url(role, "md:SingleSignOnService", xml.HTTP_POST),
         wants_signed=role.get("WantAuthnRequestsSigned", "") in ("true", "1"),
+        logout_redirect_url=_url(role, "md:SingleLogoutService", xml.HTTP_REDIRECT),
+        logout_post_url=_url(role, "md:SingleLogoutService", xml.HTTP_POST),
     )
 
 
@@ -77,8 +82,8 @@ def _certificate(text: str) -> x509.Certificate:
         raise Refused("a certificate of the metadata cannot be read") from why
 
 
-def _login_url(role: Element, binding: str) -> str:
-    for service in role.findall(xml.name("md:SingleSignOnService")):
+def _url(role: Element, service_name: str, binding: str) -> str:
+    for service in role.findall(xml.name(service_name)):
         if service.get("Binding") == binding:
-            return str(service.get("Location", ""))
+            return str(service.get("ResponseLocation") or service.get("Location", ""))
     return ""

@@ -5,7 +5,7 @@ Source: SAML 2.0 Bindings 3.4 (redirect), 3.5 (POST), Profiles 4.2 (ECP), Metada
 
 import base64
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import urlencode
 
@@ -102,20 +102,32 @@ def signed(element: Element, pair: KeyPair) -> Element:
 
 def form(question: Question, destination: str, pair: KeyPair) -> dict[str, str]:
     """Return the fields of the form that takes a browser to its provider."""
-    document = xml.write(authn_request(question, destination, pair))
-    return {"SAMLRequest": base64.b64encode(document).decode()}
+    return {"SAMLRequest": encoded(authn_request(question, destination, pair))}
+
+
+def encoded(message: Element) -> str:
+    """Return a message as a field of a form."""
+    return base64.b64encode(xml.write(message)).decode()
 
 
 def redirect_url(question: Question, destination: str, pair: KeyPair) -> str:
     """Return the URL that takes a browser to its provider; signed if there is a key."""
-    document = xml.write(authn_request(question, destination))
-    packed = zlib.compress(document, 9)[2:-4]  # DEFLATE without zlib's frame.
-    query = urlencode({"SAMLRequest": base64.b64encode(packed).decode()})
+    return redirect({"SAMLRequest": authn_request(question, destination)}, destination, pair)
+
+
+def redirect(said: Mapping[str, Element | str], destination: str, pair: KeyPair) -> str:
+    """Return the URL that takes messages, and text, to a provider; signed if there is a key."""
+    query = urlencode({name: v if isinstance(v, str) else _deflated(v) for name, v in said.items()})
     if pair.key:
         query += "&" + urlencode({"SigAlg": RSA_SHA256})
         signature = private_key(pair.key).sign(query.encode(), padding.PKCS1v15(), hashes.SHA256())
         query += "&" + urlencode({"Signature": base64.b64encode(signature).decode()})
     return f"{destination}{'&' if '?' in destination else '?'}{query}"
+
+
+def _deflated(message: Element) -> str:
+    packed = zlib.compress(xml.write(message), 9)[2:-4]  # DEFLATE without zlib's frame.
+    return base64.b64encode(packed).decode()
 
 
 def envelope(question: Question, pair: KeyPair) -> bytes:
@@ -150,11 +162,11 @@ def response_in(raw: bytes) -> Element:
 
 def metadata(
     entity_id: str,
-    answer_urls: tuple[str, str],
+    urls: tuple[str, str, str],
     certificate_pem: bytes = b"",
     ciphers: Sequence[str] = (),
 ) -> bytes:
-    """Return how this cloud describes itself; answers go to URLs for forms and for PAOS.
+    """Return how this cloud describes itself, with its `urls` for forms, for PAOS, for logouts.
 
     What is for us may be encrypted by the certificate, with these `ciphers`.
     """
@@ -171,14 +183,14 @@ def metadata(
         encryption = describe_key(role, certificate_pem, "encryption")
         for uri in (*(CIPHERS[name].uri for name in ciphers), OAEP):
             xml.add(encryption, "md:EncryptionMethod", Algorithm=uri)
-    for index, (binding, url) in enumerate(
-        zip((xml.HTTP_POST, xml.BY_PAOS), answer_urls, strict=True)
-    ):
+    for binding in (xml.HTTP_REDIRECT, xml.HTTP_POST):
+        xml.add(role, "md:SingleLogoutService", Binding=binding, Location=urls[2])
+    for index, binding in enumerate((xml.HTTP_POST, xml.BY_PAOS)):
         xml.add(
             role,
             "md:AssertionConsumerService",
             Binding=binding,
-            Location=url,
+            Location=urls[index],
             index=str(index),
             **({"isDefault": "true"} if index == 0 else {}),
         )

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from lxml import etree
 from msgspec import Struct
+from msgspec.structs import replace
 from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from signxml.exceptions import SignXMLException
 from signxml.verifier import SignatureConfiguration, XMLVerifier
@@ -78,19 +79,19 @@ def believe(response: Element, expected: Expected) -> Answer:
         raise Refused("not a response")
     whole = xml.child(response, "ds:Signature") is not None
     if whole:
-        response = _signed(response, expected)
+        response = signed_part(response, expected.certificates)
     _check_response(response, expected)
-    assertion = _only(response, "saml:Assertion", "saml:EncryptedAssertion", expected.decrypter)
+    assertion = only(response, "saml:Assertion", "saml:EncryptedAssertion", expected.decrypter)
     if assertion is None:
         raise Refused("no assertion")
     if xml.child(assertion, "ds:Signature") is not None:
-        assertion = _signed(assertion, expected)
+        assertion = signed_part(assertion, expected.certificates)
     elif not whole:
         raise Refused("neither the response nor the assertion is signed")
     return _checked(assertion, expected)
 
 
-def _only(parent: Element, plain: str, encrypted: str, decrypter: Decrypter) -> Element | None:
+def only(parent: Element, plain: str, encrypted: str, decrypter: Decrypter) -> Element | None:
     """Return the one child of this kind, be it readable or not. Raises: Refused (several)."""
     open_one, sealed = xml.child(parent, plain), xml.child(parent, encrypted)
     if open_one is not None and sealed is not None:
@@ -98,7 +99,7 @@ def _only(parent: Element, plain: str, encrypted: str, decrypter: Decrypter) -> 
     return open_one if sealed is None else decrypter.opened(sealed, plain)
 
 
-def _signed(element: Element, expected: Expected) -> Element:
+def signed_part(element: Element, certificates: Sequence[x509.Certificate]) -> Element:
     """Return what was signed, which is `element`, and nothing else. Raises: Refused."""
     alone = xml.parse(xml.write(element))
     own_id = alone.get("ID")
@@ -108,7 +109,7 @@ def _signed(element: Element, expected: Expected) -> Element:
         if transform.get("Algorithm") not in TRANSFORMS:
             raise Refused("a transformation that is not for SAML")
     why: Exception | None = None
-    for certificate in expected.certificates:
+    for certificate in certificates:
         try:
             return _verified(alone, own_id, certificate)
         except UNVERIFIED as failure:
@@ -160,10 +161,16 @@ def _checked(assertion: Element, expected: Expected) -> Answer:
     conditions = xml.child(assertion, "saml:Conditions")
     until = _check_conditions(conditions, expected, lenient=not request_id)
     logged_in_at = _logged_in(assertion, expected)
-    name_id = _only(subject, "saml:NameID", "saml:EncryptedID", expected.decrypter)
+    name_id = only(subject, "saml:NameID", "saml:EncryptedID", expected.decrypter)
     said = _said(_attributes(assertion, expected.decrypter), xml.text_of(name_id), expected.issuer)
     end = max(until, confirmed_until) + SKEW_S
+    said = replace(said, subject=xml.text_of(name_id), session=_session(assertion))
     return Answer(str(assertion.get("ID")), request_id, end, logged_in_at, said)
+
+
+def _session(assertion: Element) -> str:
+    """Return what the provider calls its own session."""
+    return str(assertion.find(xml.name("saml:AuthnStatement")).get("SessionIndex", ""))
 
 
 def _logged_in(assertion: Element, expected: Expected) -> float:
