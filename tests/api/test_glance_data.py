@@ -208,3 +208,36 @@ async def test_memory_stays_flat(tmp_path: Path) -> None:
         tracemalloc.stop()
         assert (await cloud.show(image["id"]))["size"] == size
         assert peak < 16 << 20
+
+
+async def test_ranges_as_old_clients_name_them(cloud: Cloud) -> None:
+    image = await cloud.image()
+    await cloud.upload(image["id"], b"0123456789")
+    url = f"/v2/images/{image['id']}/file"
+    for header, status, data in (
+        ("bytes 3-3/10", 206, b"3"),
+        ("bytes 0-9/*", 206, b"0123456789"),
+        ("bytes 0-10/*", 416, b""),
+        ("bytes 5-4/10", 416, b""),
+        ("3-3", 416, b""),
+    ):
+        reply = await cloud.ask("GET", url, headers={"content-range": header})
+        assert reply.status_code == status, header
+        assert reply.content == data or status == 416
+    assert reply.headers["content-type"].startswith("application/json")
+
+
+async def test_a_body_where_none_belongs_is_refused(cloud: Cloud) -> None:
+    image = await cloud.image()
+    url = f"/v2/images/{image['id']}"
+    for method, path in (
+        ("GET", url),
+        ("GET", "/v2/schemas/image"),
+        ("PUT", f"{url}/tags/t"),
+        ("POST", f"{url}/actions/deactivate"),
+        ("GET", f"{url}/file"),
+        ("DELETE", url),
+    ):
+        reply = await cloud.ask(method, path, json=["body"])
+        assert reply.status_code == 400, path
+    assert (await cloud.ask("DELETE", url)).status_code == 204

@@ -135,3 +135,28 @@ async def test_change_amid_a_list(cloud: Cloud, change: str) -> None:
     cloud.glance.db.read = read_late  # type: ignore[method-assign]
     shown = await cloud.ask("GET", "/v2/images?visibility=all")
     assert done and [image["name"] for image in shown.json()["images"]] == ["mine"]
+
+
+async def test_filters_that_v2_does_not_take(cloud: Cloud) -> None:
+    for query in ("changes-since=2026-01-01T00:00:00Z", "protected=False", "protected=1"):
+        assert (await cloud.ask("GET", f"/v2/images?{query}")).status_code == 400
+
+
+async def test_pages_of_tasks(cloud: Cloud) -> None:
+    body = {"type": "import", "input": {"import_from": "http://10.0.0.1/", "image_properties": {}}}
+    ids = []
+    for _ in range(3):
+        made = await cloud.ask("POST", "/v2/tasks", "admin", json=body)
+        assert (made.status_code, made.json()["status"]) == (201, "pending"), made.text
+        ids.append(made.json()["id"])
+    ended = (await cloud.ask("GET", f"/v2/tasks/{ids[0]}", "admin")).json()
+    assert ended["status"] == "failure" and "filtering" in ended["message"]
+    url, found = "/v2/tasks?limit=2&type=import&sort_key=created_at&sort_dir=asc", []
+    while url:
+        page = (await cloud.ask("GET", url, "admin")).json()
+        found += [task["id"] for task in page["tasks"]]
+        url = page.get("next", "")
+    assert found == ids and page["first"].startswith("/v2/tasks?limit=2")
+    for query in ("marker=x", "sort_key=owner", "limit=-1"):
+        assert (await cloud.ask("GET", f"/v2/tasks?{query}", "admin")).status_code == 400
+    assert (await cloud.ask("GET", "/v2/tasks?status=success", "admin")).json()["tasks"] == []

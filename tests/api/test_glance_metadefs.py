@@ -137,3 +137,28 @@ async def test_schemas(cloud: Cloud) -> None:
         reply = await cloud.ask("GET", f"/v2/schemas/metadefs/{name}")
         assert reply.json()["name"] == called
     assert (await cloud.ask("GET", "/v2/schemas/metadefs/x")).status_code == 404
+
+
+async def test_properties_are_named_as_a_resource_type_wants(cloud: Cloud) -> None:
+    number = {"type": "integer", "title": "N", "default": 100}
+    await _post(
+        cloud,
+        "",
+        namespace="ns",
+        resource_type_associations=[{"name": "Its::Type", "prefix": "hw_"}],
+        properties={"n": number},
+        objects=[{"name": "o", "properties": {"n": number}, "required": ["n"]}],
+        tags=[{"name": "t"}],
+    )
+    url = URL + "/ns"
+    shown = (await cloud.ask("GET", url + "?resource_type=Its::Type", "admin")).json()
+    assert list(shown["properties"]) == ["hw_n"]
+    assert shown["objects"][0]["required"] == ["hw_n"]
+    assert shown["objects"][0]["properties"]["hw_n"]["default"] == "100"
+    for name, status in (("hw_n", 200), ("n", 404)):
+        path = f"{url}/properties/{name}?resource_type=Its::Type"
+        assert (await cloud.ask("GET", path, "admin")).status_code == status
+    listed = (await cloud.ask("GET", URL, "admin")).json()["namespaces"]
+    assert listed[0]["resource_type_associations"][0]["prefix"] == "hw_"
+    tag = (await cloud.ask("GET", url + "/tags/t", "admin")).json()
+    assert tag.keys() == {"name", "created_at", "updated_at"}

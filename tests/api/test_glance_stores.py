@@ -463,3 +463,9 @@ async def test_without_claims_it_is_active_at_once(cloud: Cloud, bucket: Any) ->
     assert (await cloud.show(image["id"]))["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
     assert (await cloud.ask("DELETE", image["self"])).status_code == 204
     assert _objects(bucket) == []
+
+
+async def test_operators_are_told_of_stores(tmp_path: Path) -> None:
+    async with cloud_in(tmp_path) as cloud:
+        (store,) = (await cloud.ask("GET", "/v2/info/stores/detail", "admin")).json()["stores"]
+        assert store["properties"]["data_dir"] == str(cloud.images)

@@ -66,6 +66,7 @@ class ApiSpec:
     this API; without one, credentials that are limited by such rules get nowhere here.
     `late_tokens`: a service (X-Service-Token) may bring a user's token that has expired.
     `admit` raises Forbidden if an identity, good as it is, gets nowhere here.
+    `expected_bodies`: a body where there should be none is a 400, as in glance.
     `exact_paths`: /servers/ is not /servers (the server without a name is not there), as in nova.
     """
 
@@ -81,6 +82,7 @@ class ApiSpec:
     late_tokens: bool = True
     exact_paths: bool = False
     admit: Callable[[Context], None] | None = None
+    expected_bodies: bool = False
 
     def routes(self) -> list[Route]:
         """Return every route with its full path."""
@@ -137,6 +139,8 @@ class Api(Generic[S]):
         call.route = route
         if route.policy is not None:
             self.policy.enforce(call.ctx, route.policy)
+        if self.spec.expected_bodies and not (route.body or route.stream) and call.has_body:
+            raise BadRequest("A body is not expected with this request.", field="body")
         request: Request[Any] = Request(
             ctx=call.ctx,
             method=call.method,
@@ -325,6 +329,11 @@ class _Call:
     @property
     def url(self) -> str:
         return f"{self.base}{self.path}"
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request says that there is a body."""
+        return self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
 
     @property
     def certificate(self) -> str:

@@ -46,7 +46,9 @@ DELETE_LOCATION = Rule("delete_image_location", "role:admin", "DELETE /v2/stores
 GET_LOCATION = Rule("get_image_location", PROJECT_READER_OR_ADMIN, "GET /v2/images/{image_id}")
 SET_LOCATION = Rule("set_image_location", PROJECT_MEMBER_OR_ADMIN, "PATCH /v2/images/{image_id}")
 ADD_LOCATION = Rule(
-    "add_image_location", PROJECT_MEMBER_OR_ADMIN, "POST /v2/images/{image_id}/locations"
+    "add_image_location",
+    f"rule:service_api or {PROJECT_MEMBER_OR_ADMIN}",
+    "POST /v2/images/{image_id}/locations",
 )
 FETCH_LOCATION = Rule(
     "fetch_image_location", "rule:service_api", "GET /v2/images/{image_id}/locations"

@@ -37,6 +37,7 @@ spec: ApiSpec = ApiSpec(
     },
     service_type="image",
     max_body=1 << 20,
+    expected_bodies=True,
 )
 
 manifest = Manifest(

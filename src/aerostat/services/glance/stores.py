@@ -50,6 +50,10 @@ class Stores:
         known = [place for place in locations if place.store in self._drivers]
         return sorted(known, key=lambda place: -self.weight(place.store))
 
+    def preferred(self, locations: Sequence[Location]) -> Location:
+        """Return the location that is read first, of at least one."""
+        return next(iter(self.ordered(locations)), locations[0])
+
     def holding(self, image: Image) -> list[str]:
         """Return the stores that have an image, the most preferred first."""
         return sorted(image.stores, key=lambda store: -self.weight(store))

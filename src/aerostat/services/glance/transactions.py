@@ -61,13 +61,13 @@ READS = _named(
     *(image_verbs.see, changes.held, leases.staged, usage.counted),
     *(garbage.due, garbage.of_image, tasks.find, tasks.listed),
     *(members.of_image, member_verbs.find),
-    *(metadefs.listed, metadefs.items, metadefs.associated),
+    *(metadefs.listed, metadefs.items, metadefs.associated, metadefs.associations),
     *(metadef_verbs.find, metadef_verbs.find_item),
 )
 WRITES = _named(
     *(changes.commit, changes.create, changes.remove, images.beat, uploads.announce),
     *(leases.ending, leases.release, leases.take_over, leases.unstage),
-    *(garbage.remove, tasks.change),
+    *(garbage.remove, tasks.add, tasks.change),
     *(member_verbs.insert, member_verbs.write_status, member_verbs.drop),
     *(metadefs.remove, metadefs.remove_items, metadef_verbs.insert, metadef_verbs.save),
     *(metadef_verbs.insert_item, metadef_verbs.write_items, metadef_verbs.save_item),

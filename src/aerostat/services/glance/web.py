@@ -16,6 +16,7 @@ from msgspec import Struct
 from aerostat.kit.errors import BadRequest, NotFound, Unavailable
 
 CHUNK_BYTES = 1 << 18
+NOT_FOUND = 404
 DEFAULT_PORTS = {"http": 80, "https": 443}
 Address = IPv4Address | IPv6Address
 
@@ -76,12 +77,14 @@ class Web:
     ) -> AsyncIterator[bytes]:
         """Yield what the target serves; `span`: the first byte wanted, and how many.
 
-        Raises: BadRequest (it serves nothing), Unavailable.
+        Raises: NotFound, BadRequest (it serves nothing), Unavailable.
         """
         extra = dict(headers or {})
         if span is not None:
             extra["range"] = f"bytes={span[0]}-{span[0] + span[1] - 1}"
         async with self._opened("GET", target, extra) as reply:
+            if reply.status_code == NOT_FOUND:
+                raise NotFound("There is nothing at the URL.")
             if reply.status_code not in _wanted(span):
                 raise BadRequest(f"The URL answered with status {reply.status_code}.")
             left = span[1] if span else None
@@ -97,7 +100,7 @@ class Web:
         """Return how many bytes the target serves. Raises: NotFound, BadRequest, Unavailable."""
         async with self._opened("HEAD", target, {}) as reply:
             length = reply.headers.get("content-length", "")
-            if reply.status_code == 404:
+            if reply.status_code == NOT_FOUND:
                 raise NotFound("There is nothing at the URL.")
             if reply.status_code != 200 or not length.isdecimal():
                 raise BadRequest(f"The URL answered with status {reply.status_code}.", field="url")

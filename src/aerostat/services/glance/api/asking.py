@@ -7,8 +7,9 @@ from aerostat.kit.errors import TooLarge
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Request
 from aerostat.kit.http.schema import decode
+from aerostat.services.glance import policies
 from aerostat.services.glance.domain import images
-from aerostat.services.glance.domain.images import Seen
+from aerostat.services.glance.domain.images import Seen, unknown
 from aerostat.services.glance.domain.imports import Asker
 from aerostat.services.glance.model.listing import Viewer
 from aerostat.services.glance.runtime import Glance
@@ -34,8 +35,18 @@ async def permitted(glance: Glance, req: Request[Any], rule: Rule) -> Seen:
     Raises: NotFound (unknown or unseen), Forbidden (seen, but the rule says no).
     """
     found = await images.seen(glance, viewer(req.ctx), req.path["image_id"])
-    req.enforce(rule, found.target)
+    enforce(req, rule, found)
     return found
+
+
+def enforce(req: Request[Any], rule: Rule, found: Seen, **more: object) -> None:
+    """Raises: Forbidden; NotFound, if the policy does not let the caller see the image either."""
+    target = {**found.target, **more}
+    if req.allows(rule, target):
+        return
+    if rule is policies.GET or not req.allows(policies.GET, found.target):
+        raise unknown(found.image.id)
+    req.enforce(rule, target)
 
 
 async def document(req: Request[Any]) -> Any:

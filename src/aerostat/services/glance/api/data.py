@@ -16,6 +16,7 @@ routes: Routes[Glance] = Routes("image data")
 URL = "/images/{image_id}/file"
 OCTETS = "application/octet-stream"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 def check_media(req: Request[Any]) -> None:
@@ -51,15 +52,17 @@ async def download(glance: Glance, req: Request[None]) -> Reply:
     image = await _readable(glance, req)
     if not image.size or not image.has_data:
         return Reply(status=204)
-    start, length = _range(req.headers.get("range", ""), image.size)
+    asked = req.headers.get("range", "")
+    start, length = _range(asked, image.size)
+    if not asked and (asked := req.headers.get("content-range", "")):
+        start, length = _content_range(asked, image.size)
     headers = {"content-length": str(length), "accept-ranges": "bytes"}
     if image.checksum:
         headers["content-md5"] = image.checksum
-    partial = "range" in req.headers
-    if partial:
+    if asked:
         headers["content-range"] = f"bytes {start}-{start + length - 1}/{image.size}"
     return Reply(
-        status=206 if partial else 200,
+        status=206 if asked else 200,
         headers=headers,
         content_type=OCTETS,
         stream=await downloads.data(glance, image, start, length),
@@ -93,6 +96,21 @@ def _range(header: str, size: int) -> tuple[int, int]:
         start, last = max(size - int(found[2]), 0), size - 1
     else:
         start, last = 1, 0
+    return _part(header, start, last)
+
+
+def _content_range(header: str, size: int) -> tuple[int, int]:
+    """Return start and length of what a request names as answers do, which old clients do.
+
+    Raises: BadRequest (416).
+    """
+    found = _CONTENT_RANGE.fullmatch(header.strip())
+    start, last = (int(found[1]), int(found[2])) if found else (1, 0)
+    whole = size if found is None or found[3] == "*" else int(found[3])
+    return _part(header, start, last if last < min(size, whole) else -1)
+
+
+def _part(header: str, start: int, last: int) -> tuple[int, int]:
     if start > last:
         raise BadRequest(f"The byte range of {header} is invalid.", code="range_not_satisfiable")
     return start, last - start + 1

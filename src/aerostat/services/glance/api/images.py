@@ -101,6 +101,10 @@ async def create(glance: Glance, req: Request[dict[str, Any]]) -> Reply:
     fields.setdefault("owner", req.ctx.project_id or None)
     image = Image(properties=properties, **fields)
     target = {**image.target(), "project_id": req.ctx.project_id}
+    if not req.allows(policies.ADD, target) and image.owner != req.ctx.project_id:
+        raise Forbidden(
+            f"You are not permitted to create images owned by '{image.owner}'", field="owner"
+        )
     req.enforce(policies.ADD, target)
     _check_visibility(req, image, target)
     made = await images.create(glance, image)

@@ -14,6 +14,7 @@ from aerostat.services.glance.domain import imports, quotas, staging, tasks
 from aerostat.services.glance.domain.elsewhere import Remote
 from aerostat.services.glance.domain.imports import Import
 from aerostat.services.glance.model.image import Image
+from aerostat.services.glance.model.task import TaskListing
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.schemas import attributes
 
@@ -108,15 +109,25 @@ async def image_tasks(glance: Glance, req: Request[None]) -> dict[str, Any]:
 
 @routes.get("/tasks", policy=policies.TASKS)
 async def index(glance: Glance, req: Request[None]) -> dict[str, Any]:
-    """List tasks."""
-    equal = {name: req.query.get(name) for name in ("type", "status") if name in req.query}
-    limit = req.query.number("limit", glance.config.limit_param_default) or 0
-    listed = await tasks.listed(glance, limit, **equal)
-    return {
+    """List tasks, the newest first unless another order is asked for."""
+    q = req.query
+    limit = q.number("limit", glance.config.limit_param_default) or 0
+    wanted = TaskListing(
+        {name: q.get(name) for name in ("type", "status") if name in q},
+        min(limit, glance.config.api_limit_max),
+        q.get("marker"),
+        (q.all("sort_key"), q.all("sort_dir")),
+    )
+    listed = await tasks.listed(glance, wanted)
+    kept = [(name, v) for name, values in q.items() for v in values if name != "marker"]
+    doc: dict[str, Any] = {
         "tasks": [views.task_in_list(task) for task in listed],
-        "first": "/v2/tasks",
+        "first": views.link("/v2/tasks", kept),
         "schema": "/v2/schemas/tasks",
     }
+    if listed and len(listed) == wanted.limit:
+        doc["next"] = views.link("/v2/tasks", [*kept, ("marker", listed[-1].id)])
+    return doc
 
 
 @routes.post("/tasks", policy=policies.TASKS, body=TaskBody)

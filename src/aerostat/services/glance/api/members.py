@@ -8,7 +8,7 @@ from aerostat.kit.http.route import Request, Routes
 from aerostat.kit.http.schema import Open
 from aerostat.services.glance import policies
 from aerostat.services.glance.api import views
-from aerostat.services.glance.api.asking import permitted, viewer
+from aerostat.services.glance.api.asking import enforce, permitted, viewer
 from aerostat.services.glance.domain import images, members
 from aerostat.services.glance.domain.images import Seen
 from aerostat.services.glance.runtime import Glance
@@ -69,7 +69,8 @@ async def update(glance: Glance, req: Request[MemberUpdate]) -> dict[str, Any]:
     found = await images.seen(glance, viewer(req.ctx), req.path["image_id"])
     members.check_shared(found.image)
     member = req.path["member_id"]
-    req.enforce(policies.MODIFY_MEMBER, {**found.target, "member_id": member})
+    enforce(req, policies.GET, found)
+    enforce(req, policies.MODIFY_MEMBER, found, member_id=member)
     changed = await members.set_status(glance, found.image.id, member, req.body.status)
     return views.member(changed)
 

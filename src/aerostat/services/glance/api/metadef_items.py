@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from aerostat.kit.errors import BadRequest
+from aerostat.kit.errors import BadRequest, NotFound
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.glance.api.metadefs import (
     ONE,
     SCHEMA,
+    enforce,
     new_item,
     permitted,
     view_item,
@@ -37,7 +38,11 @@ def _declare(kind: str, noun: str, removing: str) -> None:
     async def show(glance: Glance, req: Request[None]) -> Document:
         """Show a definition."""
         found = await permitted(glance, req, f"get_metadef_{noun}")
-        return view_item(await metadefs.item(glance, found.namespace, kind, req.path["name"]))
+        name = req.path["name"]
+        if kind == PROPERTIES and (resource_type := req.query.get("resource_type")):
+            enforce(req, "get_metadef_resource_type", found)
+            name = await _without_prefix(glance, found.namespace, name, resource_type)
+        return view_item(await metadefs.item(glance, found.namespace, kind, name))
 
     @routes.put(one, policy=None, body=dict[str, Any])
     async def update(glance: Glance, req: Request[Document]) -> Document:
@@ -57,10 +62,23 @@ def _declare(kind: str, noun: str, removing: str) -> None:
     @routes.delete(url, policy=None)
     async def clear(glance: Glance, req: Request[None]) -> None:
         """Delete all definitions of this kind."""
-        rule = "delete_metadef_tags" if kind == TAGS else "delete_metadef_namespace"
-        found = await permitted(glance, req, rule)
+        found = await permitted(glance, req, "delete_metadef_namespace")
+        if kind == TAGS:
+            enforce(req, "delete_metadef_tags", found)
         metadefs.check_unprotected(found)
         await metadefs.clear(glance, found.namespace, kind)
+
+
+async def _without_prefix(glance: Glance, namespace: str, name: str, resource_type: str) -> str:
+    """Return a property's own name. Raises: NotFound (not named as the resource type wants)."""
+    link = await metadefs.item(glance, namespace, ASSOCIATIONS, resource_type)
+    prefix = link.document.get("prefix")
+    if not prefix or not name.startswith(prefix):
+        raise NotFound(
+            f"Property {name} does not start with the expected resource type association "
+            f"prefix of '{prefix}'."
+        )
+    return name[len(prefix) :]
 
 
 def _declare_create(kind: str, noun: str) -> None:
@@ -103,7 +121,7 @@ async def create_tag(glance: Glance, req: Request[None]) -> Document:
 @routes.get(f"{ONE}/resource_types", policy=None)
 async def associations(glance: Glance, req: Request[None]) -> Document:
     """List the resource types that a namespace is for."""
-    found = await permitted(glance, req, "get_metadef_resource_type")
+    found = await permitted(glance, req, "list_metadef_resource_types")
     listed = await metadefs.items(glance, found.namespace, ASSOCIATIONS)
     return {ASSOCIATIONS: view_items(ASSOCIATIONS, listed)}
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from aerostat.kit.clock import iso
-from aerostat.kit.errors import BadRequest
+from aerostat.kit.errors import BadRequest, NotFound
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.glance import policies
 from aerostat.services.glance.api.asking import viewer
@@ -11,7 +13,9 @@ from aerostat.services.glance.domain import metadefs
 from aerostat.services.glance.model.metadef import (
     ASSOCIATIONS,
     KINDS,
+    OBJECTS,
     PROPERTIES,
+    TAGS,
     Item,
     Namespace,
     NamespaceListing,
@@ -25,6 +29,20 @@ ONE = URL + "/{namespace}"
 SCHEMA = "/v2/schemas/metadefs"
 BASE = ("namespace", "display_name", "description", "visibility", "protected", "owner")
 RULES = policies.METADEF
+ADDING = {
+    OBJECTS: "add_metadef_object",
+    PROPERTIES: "add_metadef_property",
+    TAGS: "add_metadef_tag",
+    ASSOCIATIONS: "add_metadef_resource_type_association",
+}
+"""The rule that adds a definition of a kind."""
+INSIDE = (
+    "list_metadef_resource_types",
+    "get_metadef_objects",
+    "get_metadef_properties",
+    "get_metadef_tags",
+)
+"""The rules for what is in a namespace."""
 Document = dict[str, Any]
 
 
@@ -45,7 +63,7 @@ def view_item(found: Item) -> Document:
     if found.kind == PROPERTIES:
         return doc
     times = {"created_at": iso(found.created_at), "updated_at": iso(found.updated_at)}
-    if found.kind == ASSOCIATIONS:
+    if found.kind in (ASSOCIATIONS, TAGS):
         return doc | times
     url = f"/v2/metadefs/namespaces/{found.namespace}/{found.kind}/{found.name}"
     return doc | times | {"self": url, "schema": f"{SCHEMA}/{found.kind[:-1]}"}
@@ -73,9 +91,18 @@ async def permitted(glance: Glance, req: Request[Any], rule: str) -> Namespace:
     Raises: NotFound, Forbidden.
     """
     found = await metadefs.get(glance, viewer(req.ctx), req.path["namespace"])
-    target = {"project_id": found.owner, "visibility": found.visibility}
-    req.enforce(RULES[rule], target)
+    enforce(req, rule, found)
     return found
+
+
+def enforce(req: Request[Any], rule: str, found: Namespace) -> None:
+    """Raises: Forbidden; NotFound, if the policy does not let the caller see the namespace."""
+    target = {"project_id": found.owner, "visibility": found.visibility}
+    seen = req.allows(RULES["get_metadef_namespace"], target)
+    if not seen and not req.allows(RULES[rule], target):
+        raise NotFound(f"Metadata definition namespace not found: {found.namespace}")
+    if rule != "get_metadef_namespace" or not seen:
+        req.enforce(RULES[rule], target)
 
 
 def new_item(glance: Glance, namespace: str, kind: str, doc: Document) -> Item:
@@ -87,7 +114,8 @@ def new_item(glance: Glance, namespace: str, kind: str, doc: Document) -> Item:
 
 @routes.get(URL, policy=RULES["get_metadef_namespaces"])
 async def index(glance: Glance, req: Request[None]) -> Document:
-    """List namespaces."""
+    """List namespaces, with the resource types that each is for."""
+    req.enforce(RULES["list_metadef_resource_types"], _own(req))
     types = [name for text in req.query.all("resource_types") for name in text.split(",")]
     limit = req.query.number("limit", glance.config.limit_param_default) or 0
     wanted = NamespaceListing(
@@ -98,7 +126,16 @@ async def index(glance: Glance, req: Request[None]) -> Document:
         limit=min(limit, glance.config.api_limit_max),
     )
     found = await metadefs.listed(glance, viewer(req.ctx), wanted)
-    doc: Document = {"namespaces": [view(one) for one in found]}
+    linked = await metadefs.associations(glance, [one.namespace for one in found])
+    shown = [
+        full_view(one, [item for item in linked if item.namespace == one.namespace])
+        for one in found
+        if req.allows(
+            RULES["get_metadef_namespace"],
+            {"project_id": one.owner, "visibility": one.visibility},
+        )
+    ]
+    doc: Document = {"namespaces": shown}
     doc |= {"first": "/v2/metadefs/namespaces", "schema": f"{SCHEMA}/namespaces"}
     if found and len(found) == limit:
         marker = found[-1].namespace
@@ -122,6 +159,8 @@ async def create(glance: Glance, req: Request[Document]) -> Reply:
         updated_at=now,
     )
     inside = [new_item(glance, name, kind, one) for kind, one in _given(doc)]
+    for kind in {item.kind for item in inside}:
+        req.enforce(RULES[ADDING[kind]], {"project_id": made.owner, "visibility": made.visibility})
     if len({(item.kind, item.name) for item in inside}) < len(inside):
         raise BadRequest("A definition is given twice.")
     await metadefs.create(glance, made, inside)
@@ -139,7 +178,32 @@ def _given(doc: Document) -> list[tuple[str, Any]]:
 async def show(glance: Glance, req: Request[None]) -> Document:
     """Show a namespace with what is in it."""
     found = await permitted(glance, req, "get_metadef_namespace")
-    return full_view(found, await metadefs.items(glance, found.namespace))
+    for rule in INSIDE:
+        enforce(req, rule, found)
+    inside = await metadefs.items(glance, found.namespace)
+    return full_view(found, prefixed(inside, req.query.get("resource_type") or ""))
+
+
+def prefixed(inside: list[Item], resource_type: str) -> list[Item]:
+    """Return definitions with properties named as the resource type wants them named."""
+    links = [item for item in inside if (item.kind, item.name) == (ASSOCIATIONS, resource_type)]
+    prefix = links[0].document.get("prefix") if links else None
+    if not prefix:
+        return inside
+
+    def named(item: Item) -> Item:
+        if item.kind == PROPERTIES:
+            return replace(item, name=prefix + item.name)
+        if item.kind != OBJECTS:
+            return item
+        doc = dict(item.document)
+        if PROPERTIES in doc:
+            doc[PROPERTIES] = {prefix + name: one for name, one in doc[PROPERTIES].items()}
+        if doc.get("required"):
+            doc["required"] = [prefix + name for name in doc["required"]]
+        return replace(item, document=doc)
+
+    return [named(item) for item in inside]
 
 
 @routes.put(ONE, policy=None, body=dict[str, Any])
@@ -158,13 +222,14 @@ async def delete(glance: Glance, req: Request[None]) -> None:
     await metadefs.delete(glance, found)
 
 
+def _own(req: Request[Any]) -> Document:
+    return {"project_id": req.ctx.project_id, "visibility": "public"}
+
+
 @routes.get("/metadefs/resource_types", policy=None)
 async def resource_types(glance: Glance, req: Request[None]) -> Document:
     """List the resource types."""
-    req.enforce(
-        RULES["list_metadef_resource_types"],
-        {"project_id": req.ctx.project_id, "visibility": "public"},
-    )
+    req.enforce(RULES["list_metadef_resource_types"], _own(req))
     found = await metadefs.resource_types(glance)
     return {
         "resource_types": [

@@ -48,7 +48,7 @@ async def detail(glance: Glance, _req: Request[None]) -> dict[str, Any]:
                 **_store(glance, name),
                 "type": stores.get(name).kind,
                 "weight": stores.weight(name),
-                "properties": {},
+                "properties": stores.get(name).properties,
             }
             for name in stores.ids
         ]

@@ -26,7 +26,7 @@ def image(glance: Glance, found: Image, places: bool) -> dict[str, Any]:
     return {
         **(_without_host(found.properties) if hidden else found.properties),
         **({"stores": ",".join(glance.stores.holding(found))} if found.locations else {}),
-        **(_places(glance, found) if places else {}),
+        **_places(glance, found, places),
         "name": found.name,
         "disk_format": found.disk_format,
         "container_format": found.container_format,
@@ -61,12 +61,12 @@ def shows_places(glance: Glance) -> bool:
     return glance.config.show_multiple_locations or glance.config.show_image_direct_url
 
 
-def _places(glance: Glance, found: Image) -> dict[str, Any]:
+def _places(glance: Glance, found: Image, allowed: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {}
-    if glance.config.show_image_direct_url and found.locations:
-        shown["direct_url"] = found.locations[0].url
+    if glance.config.show_image_direct_url and found.locations and allowed:
+        shown["direct_url"] = glance.stores.preferred(found.locations).url
     if glance.config.show_multiple_locations:
-        shown["locations"] = [location(place) for place in found.locations]
+        shown["locations"] = [location(place) for place in found.locations if allowed]
     return shown
 
 
@@ -95,15 +95,16 @@ def encoded(glance: Glance, found: Image, places: bool = False) -> bytes:
 def page(documents: list[bytes], query: Query, last: str) -> bytes:
     """Return the document of a page of images as JSON; `last`: after which image it goes on."""
     kept = [(name, value) for name, values in query.items() for value in values if name != "marker"]
-    links = {"first": _link(kept), "schema": "/v2/schemas/images"}
+    links = {"first": link("/v2/images", kept), "schema": "/v2/schemas/images"}
     if last:
-        links["next"] = _link([*kept, ("marker", last)])
+        links["next"] = link("/v2/images", [*kept, ("marker", last)])
     return b'{"images":[' + b",".join(documents) + b"]," + _encode(links)[1:]
 
 
-def _link(query: Iterable[tuple[str, str]]) -> str:
+def link(path: str, query: Iterable[tuple[str, str]]) -> str:
+    """Return a path with a query string."""
     text = urlencode(list(query))
-    return f"/v2/images?{text}" if text else "/v2/images"
+    return f"{path}?{text}" if text else path
 
 
 def member(found: Member) -> dict[str, Any]:

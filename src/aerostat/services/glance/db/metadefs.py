@@ -97,6 +97,12 @@ def items(tx: Tx, namespace: str, kind: str | None = None) -> list[Item]:
     return [Item(*row) for row in tx.all(stmt if kind is None else stmt.where(I.kind == kind))]
 
 
+def associations(tx: Tx, namespaces: list[str]) -> list[Item]:
+    """Return which resource types these namespaces are for, by name."""
+    stmt = _ITEM.where(I.kind == ASSOCIATIONS, I.namespace.in_(namespaces))
+    return [Item(*row) for row in tx.all(stmt.order_by(I.namespace, I.name))]
+
+
 def item(tx: Tx, namespace: str, kind: str, name: str) -> Item | None:
     """Return the definition, or None."""
     row = tx.first(_ITEM.where(I.namespace == namespace, I.kind == kind, I.name == name))

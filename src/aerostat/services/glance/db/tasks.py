@@ -2,13 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from aerostat.kit.db.engine import Tx
+from aerostat.kit.db.pages import page, sort_columns
+from aerostat.kit.errors import BadRequest
 from aerostat.services.glance.db import tables as t
-from aerostat.services.glance.model.task import FAILURE, PENDING, PROCESSING, Task
+from aerostat.services.glance.model.task import FAILURE, PENDING, PROCESSING, Task, TaskListing
 
 C = t.tasks.c
+SORT_KEYS: dict[str, ColumnElement[Any]] = {
+    name: C[name] for name in ("id", "type", "status", "created_at", "updated_at", "expires_at")
+}
 _SELECT = select(*(C[name] for name in Task.__struct_fields__))
 
 
@@ -18,10 +23,17 @@ def find(tx: Tx, task_id: str) -> Task | None:
     return None if row is None else Task(*row)
 
 
-def listed(tx: Tx, limit: int, equal: dict[str, Any]) -> list[Task]:
-    """Return the newest tasks whose columns equal what is given."""
-    stmt = _SELECT.where(*(C[name] == value for name, value in equal.items()))
-    return [Task(*row) for row in tx.all(stmt.order_by(C.created_at.desc(), C.id).limit(limit))]
+def listed(tx: Tx, wanted: TaskListing) -> list[Task]:
+    """Return a page of tasks. Raises: BadRequest (sort key, marker)."""
+    stmt = _SELECT.where(*(C[name] == value for name, value in wanted.equal.items()))
+    sort = sort_columns(*wanted.order, SORT_KEYS, [("created_at", "desc"), ("id", "desc")])
+    after = None
+    if wanted.marker is not None:
+        last = find(tx, wanted.marker)
+        if last is None:
+            raise BadRequest(f"Task {wanted.marker} could not be found", field="marker")
+        after = [getattr(last, c.name) for c, _ in sort]
+    return [Task(*row) for row in page(tx, stmt, sort, after, wanted.limit)]
 
 
 def add(tx: Tx, task: Task) -> None:

@@ -46,6 +46,9 @@ def see(tx: Tx, viewer: Viewer, image_id: str) -> Seen:
     raise rows.unknown(image_id)
 
 
+unknown = rows.unknown
+
+
 async def seen(glance: Glance, viewer: Viewer, image_id: str) -> Seen:
     """Return an image that the viewer may know of. Raises: NotFound."""
     return await glance.db.read(see, viewer, image_id)

@@ -88,7 +88,7 @@ async def start(glance: Glance, image_id: str, wanted: Import, asker: Asker) -> 
 
     def begin(image: Image) -> Draft:
         plans[:] = [_plan(glance, image, wanted)]
-        new = _begun(image, wanted, plans[0])
+        new = _begun(image, wanted, plans[0], task)
         return Draft(new, Needs(limits, {quotas.SIZE: 0, quotas.COMING: 1}), task)
 
     work = leases.work(glance, image_id, begin)
@@ -97,14 +97,15 @@ async def start(glance: Glance, image_id: str, wanted: Import, asker: Asker) -> 
     return task
 
 
-def _begun(image: Image, wanted: Import, plan: Plan) -> Image:
+def _begun(image: Image, wanted: Import, plan: Plan, task: Task) -> Image:
     uploads.check_formats(image)
     if image.status != FROM[wanted.method]:
         raise Conflict(
             f"Only images with status {FROM[wanted.method]} can be imported by "
             f"{wanted.method}; this one is {image.status}."
         )
-    told = {IMPORTING_TO: ",".join(plan.stores), FAILED_IMPORT: ""}
+    stores = ",".join(plan.stores)
+    told = {IMPORTING_TO: stores, FAILED_IMPORT: "", states.IMPORT_TASK: task.id}
     properties = {k: v for k, v in image.properties.items() if k != states.STAGE_HOST}
     image = replace(image, properties={**properties, **told})
     if wanted.method == COPY:
@@ -263,10 +264,16 @@ async def _note(glance: Glance, task: Task, **values: Any) -> None:
 async def create_task(
     glance: Glance, image: Image, uri: str, given: dict[str, Any], asker: Asker
 ) -> Task:
-    """Create an image and fetch its data. Raises: BadRequest (a URL not to be fetched)."""
-    target = await glance.web.target(uri)
-    limits = await quotas.limits(glance, image.owner)
+    """Create an image and fetch its data; the task fails at once if the URL is not for that."""
     task = new_task(glance, "import", image.id, given, asker)
+    try:
+        target = await glance.web.target(uri)
+    except BadRequest as why:
+        expires_at = task.created_at + glance.config.task_time_to_live_h * 3600
+        ended = {"status": FAILURE, "message": why.message, "expires_at": expires_at}
+        await glance.db.write(tasks.add, replace(task, image_id=None, **ended))
+        return task
+    limits = await quotas.limits(glance, image.owner)
     lease, now = glance.ids(), glance.clock.now()
     made = replace(image, status=states.IMPORTING, created_at=now, updated_at=now)
 

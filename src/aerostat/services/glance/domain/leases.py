@@ -77,7 +77,8 @@ def lend(glance: Glance, image: Image, lease: str) -> Image:
 
 def finish(image: Image) -> Image:
     """Return the image when the work is done."""
-    return replace(image, lease=None, lease_until=None)
+    properties = {k: v for k, v in image.properties.items() if k != states.IMPORT_TASK}
+    return replace(image, properties=properties, lease=None, lease_until=None)
 
 
 async def end(glance: Glance, image_id: str, lease: str) -> None:
@@ -117,9 +118,9 @@ def fresh(lease: str) -> str:
 def undone(image: Image) -> Image:
     """Return the image without the data that it was about to get."""
     properties = {k: v for k, v in image.properties.items() if k != states.STAGE_HOST}
-    if todo := properties.pop(IMPORTING_TO, ""):
+    if todo := properties.get(IMPORTING_TO, ""):
         failed = properties.get(FAILED_IMPORT, "")
-        properties[FAILED_IMPORT] = f"{failed},{todo}".strip(",")
+        properties |= {IMPORTING_TO: "", FAILED_IMPORT: f"{failed},{todo}".strip(",")}
     image = replace(image, properties=properties)
     if image.status not in (states.SAVING, states.UPLOADING, states.IMPORTING):
         return image

@@ -24,6 +24,11 @@ async def listed(glance: Glance, viewer: Viewer, wanted: NamespaceListing) -> li
     return await glance.db.read(rows.listed, viewer, wanted)
 
 
+async def associations(glance: Glance, namespaces: list[str]) -> list[Item]:
+    """Return which resource types these namespaces are for."""
+    return await glance.db.read(rows.associations, namespaces)
+
+
 def find(tx: Tx, viewer: Viewer, name: str) -> Namespace:
     """Raises: NotFound."""
     found = rows.find(tx, viewer, name)

@@ -1,10 +1,8 @@
 """Tasks: what is written down of work in the background."""
 
-from typing import Any
-
 from aerostat.kit.errors import NotFound
 from aerostat.services.glance.db import tasks
-from aerostat.services.glance.model.task import Task
+from aerostat.services.glance.model.task import Task, TaskListing
 from aerostat.services.glance.runtime import Glance
 
 TASKS_MAX = 1000
@@ -12,12 +10,12 @@ TASKS_MAX = 1000
 
 async def of_image(glance: Glance, image_id: str) -> list[Task]:
     """Return the tasks of an image, newest first."""
-    return await glance.db.read(tasks.listed, TASKS_MAX, {"image_id": image_id})
+    return await listed(glance, TaskListing({"image_id": image_id}, TASKS_MAX))
 
 
-async def listed(glance: Glance, limit: int, **equal: Any) -> list[Task]:
-    """Return the newest tasks."""
-    return await glance.db.read(tasks.listed, min(limit, TASKS_MAX), equal)
+async def listed(glance: Glance, wanted: TaskListing) -> list[Task]:
+    """Return a page of tasks. Raises: BadRequest."""
+    return await glance.db.read(tasks.listed, wanted)
 
 
 async def get(glance: Glance, task_id: str) -> Task:

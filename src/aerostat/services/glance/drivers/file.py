@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from aerostat.kit.errors import BadRequest, NotFound
-from aerostat.services.glance.filestore import FileStore
+from aerostat.services.glance.filestore import PIECE_BYTES, FileStore
 
 
 class FileDriver:
@@ -18,6 +19,15 @@ class FileDriver:
     def __init__(self, files: FileStore) -> None:
         self.files = files
         files.prepare()
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What operators are told of the store."""
+        return {
+            "data_dir": str(self.files.folder),
+            "chunk_size": PIECE_BYTES,
+            "thin_provisioning": False,
+        }
 
     def url(self, image_id: str) -> str:
         """Return where the data of an image goes."""

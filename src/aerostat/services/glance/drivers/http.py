@@ -5,6 +5,7 @@ What a tenant names is fetched as web-download fetches it: resolved once, to pub
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from aerostat.kit.errors import Unsupported
 from aerostat.services.glance.web import Web
@@ -20,6 +21,11 @@ class HttpDriver:
     def __init__(self, web: Web) -> None:
         self._web = web
 
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What operators are told of the store."""
+        return {}
+
     def url(self, image_id: str) -> str:
         """Raises: Unsupported, always."""
         raise Unsupported("The http store is read-only.")
@@ -33,9 +39,10 @@ class HttpDriver:
         raise Unsupported("The http store is read-only.")
 
     async def read(self, url: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """Return `length` bytes from `start`. Raises: BadRequest (not to be fetched)."""
+        """Return `length` bytes from `start`. Raises: BadRequest, NotFound, Unavailable."""
         target = await self._web.target(url)
-        return self._web.fetch(target, span=(start, length))
+        chunks = self._web.fetch(target, span=(start, length))
+        return _with(await anext(chunks, b""), chunks)
 
     async def size(self, url: str) -> int:
         """Return what the server says. Raises: NotFound, BadRequest, Unavailable."""
@@ -50,3 +57,10 @@ class HttpDriver:
 
     async def close(self) -> None:
         """Do nothing: each read has a connection of its own."""
+
+
+async def _with(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what came already, and the rest: a server that is away was noticed before."""
+    yield first
+    async for chunk in rest:
+        yield chunk

@@ -57,6 +57,16 @@ class RbdDriver:
         except rados.Error as why:
             raise Unavailable("Ceph is out of reach.", detail=repr(why)) from why
 
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What operators are told of the store."""
+        return {
+            "chunk_size": self._config.rbd_store_chunk_size << 20,
+            "pool": self._config.rbd_store_pool,
+            "thin_provisioning": True,
+            "fsid": self._fsid,
+        }
+
     def url(self, image_id: str) -> str:
         """Return where the data of an image goes."""
         pool = quote(self._config.rbd_store_pool, safe="")

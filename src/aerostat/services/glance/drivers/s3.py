@@ -30,6 +30,14 @@ class S3Driver:
         )
         self._client = Client(f"{self._root.scheme}://{self._root.netloc}", config.timeout_s)
 
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What operators are told of the store."""
+        return {
+            "s3_store_large_object_size": self._large,
+            "s3_store_large_object_chunk_size": self._part,
+        }
+
     def url(self, image_id: str) -> str:
         """Return where the data of an image goes."""
         return f"s3://{self._bucket}/{image_id}"

@@ -41,6 +41,15 @@ class SwiftDriver:
         self._session = Session(config, clock)
         self._clients: dict[str, Client] = {}
 
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What operators are told of the store."""
+        return {
+            "container": self._container,
+            "large_object_size": self._large,
+            "large_object_chunk_size": self._part,
+        }
+
     def url(self, image_id: str) -> str:
         """Return where the data of an image goes."""
         reference = self._config.default_swift_reference

@@ -57,6 +57,8 @@ class Move(Struct, frozen=True):
 
 IMPORTING_TO, FAILED_IMPORT = "os_glance_importing_to_stores", "os_glance_failed_import"
 """Properties that tell how an import goes: ids of stores with commas between them."""
+IMPORT_TASK = "os_glance_import_task"
+"""The property that tells which task is importing."""
 STAGE_HOST = "os_glance_stage_host"
 """The property that tells whose staging folder has the data; clients do not see it."""
 OWN_PREFIX = "os_glance_"
@@ -108,6 +110,18 @@ class Image(Outline, frozen=True):
     locations: tuple[Location, ...] = ()
     lease: str | None = None
     lease_until: float | None = None
+
+    def target(self, member: str = "") -> dict[str, object]:
+        """Return what policy rules are checked against: properties too.
+
+        Source: glance administration, "Policies", restricting downloads by a property.
+        """
+        own = ("name", "status", "disk_format", "container_format", "protected")
+        return {
+            **self.properties,
+            **{name: getattr(self, name) for name in own},
+            **super().target(member),
+        }
 
     @property
     def stores(self) -> list[str]:

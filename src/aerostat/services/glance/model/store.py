@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Store(Protocol):
@@ -15,6 +15,11 @@ class Store(Protocol):
     kind: str
     writable: bool
     local: bool
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What operators are told of the store by /v2/info/stores/detail."""
+        ...
 
     def url(self, image_id: str) -> str:
         """Return where the data of an image goes, or is."""

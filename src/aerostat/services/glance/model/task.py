@@ -23,3 +23,12 @@ class Task(Struct, frozen=True):
     created_at: float
     updated_at: float
     expires_at: float | None
+
+
+class TaskListing(Struct, frozen=True):
+    """Which tasks are wanted: columns' values, how many at most, after which, in what order."""
+
+    equal: dict[str, Any]
+    limit: int
+    marker: str | None = None
+    order: tuple[list[str], list[str]] = ([], [])

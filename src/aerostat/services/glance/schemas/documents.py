@@ -20,6 +20,17 @@ def _read_only(kind: Any, description: str) -> Document:
     return {"type": kind, "description": description, "readOnly": True}
 
 
+LOCATION: Document = {
+    "type": "object",
+    "properties": {
+        "url": {"type": "string", "maxLength": 255},
+        "metadata": {"type": "object"},
+        "validation_data": {"type": "object"},
+    },
+    "required": ["url", "metadata"],
+}
+
+
 def image(config: GlanceConfig) -> Document:
     """Return the schema of an image."""
     count = {"type": "integer", "minimum": 0}
@@ -49,6 +60,9 @@ def image(config: GlanceConfig) -> Document:
             "self": _read_only("string", "URL of the image"),
             "file": _read_only("string", "URL of the data"),
             "schema": _read_only("string", "URL of this schema"),
+            "stores": _read_only("string", "Stores that have the data"),
+            "direct_url": _read_only("string", "Where the data lies, if this is shown"),
+            "locations": {"type": "array", "items": LOCATION},
         },
         "additionalProperties": {"type": "string"},
         "links": [

@@ -23,6 +23,10 @@ OPERATORS = frozenset({"eq", "neq", "gt", "gte", "lt", "lte"})
 
 def listing(query: Query, viewer: Viewer, config: GlanceConfig) -> Listing:
     """Return what the client wants listed. Raises: BadRequest."""
+    if query.get("changes-since"):
+        raise BadRequest(
+            'The "changes-since" filter is no longer available on v2.', field="changes-since"
+        )
     visibility, status = query.get("visibility"), query.get("member_status", "accepted")
     if visibility is not None and visibility not in (*VISIBILITIES, "all"):
         raise BadRequest(f"Invalid visibility value: {visibility}", field="visibility")
@@ -76,7 +80,13 @@ def _comparison(name: str, value: str) -> Comparison | None:
     if name in TEXTS:
         return Comparison(TEXTS[name], "eq", (value,))
     if name == "protected":
-        return Comparison(name, "eq", (parse_bool(value, name),))
+        if value not in ("true", "false"):
+            raise BadRequest(
+                f"Invalid value '{value}' for 'protected' filter. Valid values are 'true' or "
+                "'false'.",
+                field=name,
+            )
+        return Comparison(name, "eq", (value == "true",))
     return None
 
 

@@ -52,6 +52,9 @@ def check(kind: str, doc: Any, name: str = "name") -> Document:
         raise wrong(name, f"a name of 1 to {NAME_MAX} characters is required")
     if body.get("visibility", "private") not in ("public", "private"):
         raise wrong("visibility", "it is public or private")
+    for field, one in body.get(PROPERTIES, {}).items() if kind == OBJECTS else ():
+        if isinstance(one, dict) and type(one.get("default")) in (int, float):
+            body[PROPERTIES][field] = {**one, "default": str(one["default"])}
     return body
 
 
@@ -71,6 +74,8 @@ def _check_property(doc: Document) -> None:
         raise wrong("type", f"it is one of {', '.join(TYPES)}")
     if not isinstance(doc["title"], str):
         raise wrong("title", "a string is wanted")
+    if type(doc.get("default")) in (int, float):
+        doc["default"] = str(doc["default"])  # As upstream, whatever the type is.
 
 
 _JSON = {str: "string", bool: "boolean", list: "array", dict: "object", type(None): "null"}

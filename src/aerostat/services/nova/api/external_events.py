@@ -56,7 +56,7 @@ async def _take(nova: Nova, event: Event) -> dict[str, Any]:
     return {
         "name": event.name,
         "server_uuid": event.server_uuid,
-        "tag": event.tag,
+        **({} if event.tag is None else {"tag": event.tag}),
         "status": event.status if code == external_events.OK else "failed",
         "code": code,
     }
