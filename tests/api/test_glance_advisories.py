@@ -102,7 +102,9 @@ async def test_redirects_are_not_followed(
 async def test_the_old_way_to_import_is_filtered_too(cloud: Cloud, uri: str) -> None:
     given = {"image_properties": {"name": "x"}, "import_from": uri, "import_from_format": "raw"}
     body = {"type": "import", "input": given}
-    assert (await cloud.ask("POST", "/v2/tasks", "admin", json=body)).status_code == 400
+    made = await cloud.ask("POST", "/v2/tasks", "admin", json=body)
+    task = (await cloud.ask("GET", f"/v2/tasks/{made.json()['id']}", "admin")).json()
+    assert task["status"] == "failure" and "does not pass filtering" in task["message"]
     assert await cloud.names(who="admin") == []
 
 

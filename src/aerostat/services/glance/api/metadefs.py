@@ -61,7 +61,9 @@ def view_item(found: Item) -> Document:
     """Return the document of a definition; of a property it is the bare schema."""
     doc = {**found.document, "name": found.name}
     if found.kind == PROPERTIES:
-        return doc
+        return schemas.shown(doc)
+    if found.kind == OBJECTS and isinstance(inside := doc.get(PROPERTIES), dict):
+        doc[PROPERTIES] = {name: schemas.shown(one) for name, one in inside.items()}
     times = {"created_at": iso(found.created_at), "updated_at": iso(found.updated_at)}
     if found.kind in (ASSOCIATIONS, TAGS):
         return doc | times

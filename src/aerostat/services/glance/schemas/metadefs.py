@@ -30,6 +30,7 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
 }  # fmt: skip
 NAME_MAX = 80
+NUMBERS = (int, float)
 TYPES = ("array", "boolean", "integer", "number", "object", "string", "null")
 
 
@@ -52,10 +53,16 @@ def check(kind: str, doc: Any, name: str = "name") -> Document:
         raise wrong(name, f"a name of 1 to {NAME_MAX} characters is required")
     if body.get("visibility", "private") not in ("public", "private"):
         raise wrong("visibility", "it is public or private")
-    for field, one in body.get(PROPERTIES, {}).items() if kind == OBJECTS else ():
-        if isinstance(one, dict) and type(one.get("default")) in (int, float):
-            body[PROPERTIES][field] = {**one, "default": str(one["default"])}
     return body
+
+
+def shown(doc: Document) -> Document:
+    """Return a property as upstream shows it: numbers in `default` and `enum` are text."""
+    if type(doc.get("default")) in NUMBERS:
+        doc = {**doc, "default": str(doc["default"])}
+    if any(type(one) in NUMBERS for one in doc.get("enum") or ()):
+        doc = {**doc, "enum": [str(one) for one in doc["enum"]]}
+    return doc
 
 
 def _check_fields(kind: str, body: Document) -> None:
@@ -74,8 +81,6 @@ def _check_property(doc: Document) -> None:
         raise wrong("type", f"it is one of {', '.join(TYPES)}")
     if not isinstance(doc["title"], str):
         raise wrong("title", "a string is wanted")
-    if type(doc.get("default")) in (int, float):
-        doc["default"] = str(doc["default"])  # As upstream, whatever the type is.
 
 
 _JSON = {str: "string", bool: "boolean", list: "array", dict: "object", type(None): "null"}
