@@ -122,8 +122,24 @@ async def test_size_limit_and_stalled_parts(cloud: Cloud) -> None:
     await caching.tidy(cloud.glance)
     cached, _ = await _state(cloud)
     assert set(cached) == {made[0]["id"], made[2]["id"]} and stalled.exists()
-    await cloud.glance.cache.prune(1 << 40, -1)
+    await cloud.glance.cache.clean(-1)
     assert not stalled.exists()
+
+
+async def test_operators_clean_and_prune(cloud: Cloud) -> None:
+    made = [await _image(cloud) for _ in range(3)]
+    for image in made:
+        await cloud.ask("GET", image["file"])
+    assert (await cloud.ask("POST", "/v2/cache/prune")).status_code == 403
+    reply = await cloud.ask("POST", "/v2/cache/prune", "admin")
+    assert reply.json() == {"total_files_pruned": 1, "total_bytes_pruned": len(DATA)}
+    assert (await cloud.ask("POST", "/v2/cache/prune", "admin")).json()["total_files_pruned"] == 0
+    assert set((await _state(cloud))[0]) == {made[1]["id"], made[2]["id"]}
+    await cloud.ask("DELETE", made[1]["self"])
+    assert (await cloud.ask("POST", "/v2/cache/clean")).status_code == 403
+    reply = await cloud.ask("POST", "/v2/cache/clean", "admin")
+    assert (reply.status_code, reply.content) == (200, b"")
+    assert set((await _state(cloud))[0]) == {made[2]["id"]}
 
 
 async def test_a_restart_knows_the_cache(tmp_path: Path) -> None:

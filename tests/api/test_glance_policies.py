@@ -157,3 +157,43 @@ async def test_rules_for_definitions(cloud: Cloud, rules: Rules) -> None:
     assert (await cloud.ask("GET", METADEFS, "admin")).json()["namespaces"] == []
     rules.are(delete_metadef_tags="!")
     assert (await cloud.ask("DELETE", f"{METADEFS}/ns/tags", "admin")).status_code == 403
+
+
+async def test_loose_rules_give_nobody_others_images(cloud: Cloud, rules: Rules) -> None:
+    image = await cloud.image("admin", visibility="public")
+    url = f"/v2/images/{image['id']}"
+    rules.are(deactivate="", modify_image="", delete_image="", upload_image="")
+    for method, path in (
+        ("POST", "/actions/deactivate"),
+        ("PUT", "/tags/t"),
+        ("PUT", "/file"),
+        ("DELETE", ""),
+    ):
+        assert (await cloud.ask(method, url + path)).status_code == 403
+
+
+async def test_members_and_objects_that_may_not_be_seen(cloud: Cloud, rules: Rules) -> None:
+    image = await cloud.image()
+    url = f"/v2/images/{image['id']}/members"
+    await cloud.ask("POST", url, json={"member": "p2"})
+    assert await _namespace(cloud, "ns", objects=[{"name": "o"}]) == 201
+    rules.are(get_member="!", get_metadef_object="!")
+    assert (await cloud.ask("GET", url)).json()["members"] == []
+    assert (await cloud.ask("GET", f"{url}/p2")).status_code == 404
+    assert (await cloud.ask("GET", f"{METADEFS}/ns/objects")).json()["objects"] == []
+
+
+async def test_protections_may_name_rules_of_the_operators_own(tmp_path: Path) -> None:
+    file = tmp_path / "protections"
+    actions = "".join(f"{action} = makers\n" for action in ("create", "read", "update", "delete"))
+    file.write_text(f"[^x_.*]\n{actions}[.*]\n" + actions.replace("makers", "everybody"))
+    config = GlanceConfig(
+        property_protection_file=str(file), property_protection_rule_format="policies"
+    )
+    async with cloud_in(tmp_path / "cloud", config) as cloud:
+        Rules(cloud, tmp_path).are(makers="role:billing or role:Billing", everybody="")
+        body = {"name": "i", "x_a": "1", "b": "2"}
+        assert (await cloud.ask("POST", "/v2/images", json=body)).status_code == 403
+        made = await cloud.ask("POST", "/v2/images", "billing", json=body)
+        assert made.status_code == 201 and made.json()["x_a"] == "1"
+        assert "x_a" not in await cloud.show(made.json()["id"])

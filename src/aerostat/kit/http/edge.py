@@ -351,9 +351,14 @@ class _Call:
         return raw.decode("latin-1")
 
     def query(self) -> dict[str, list[str]]:
+        """Return the values of the query string by name. Raises: BadRequest (no UTF-8)."""
         values: dict[str, list[str]] = {}
         if raw := self.raw_query:
-            for name, value in parse_qsl(raw, keep_blank_values=True):
+            try:
+                pairs = parse_qsl(raw, keep_blank_values=True, errors="strict")
+            except UnicodeDecodeError as why:
+                raise BadRequest("The query string is not UTF-8.", field="query") from why
+            for name, value in pairs:
                 values.setdefault(name, []).append(value)
         return values
 

@@ -91,6 +91,12 @@ class Policy:
         else:
             log.info("policy.file_read", file=str(self._file), there=bool(version))
 
+    def named(self, name: str) -> Rule | None:
+        """Return a rule of the service, or one that the operator's file alone has."""
+        if name in self.rules or name not in self._enforcer.rules:
+            return self.rules.get(name)
+        return Rule(name, "")
+
     def unknown(self) -> list[str]:
         """Return the rules of the operator's file that nothing here asks for or refers to."""
         text = " ".join(str(check) for check in self._enforcer.rules.values())

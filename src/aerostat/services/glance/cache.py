@@ -131,23 +131,23 @@ class ImageCache:
         self.queue = [one for one in self.queue if one != image_id]
         return there
 
-    async def prune(self, max_bytes: int, stall_s: float) -> list[str]:
-        """Forget the copies that were not read for longest until the rest fits.
-
-        What began to arrive more than `stall_s` ago and is not here is removed too.
-        """
-        size, gone = sum(entry.size for entry in self.entries.values()), list[str]()
+    async def prune(self, max_bytes: int) -> list[Entry]:
+        """Forget the copies that were not read for longest until the rest fits; return them."""
+        size, gone = sum(entry.size for entry in self.entries.values()), list[Entry]()
         for entry in sorted(self.entries.values(), key=lambda one: one.last_accessed):
             if size <= max_bytes:
                 break
             size -= entry.size
             await self.remove(entry.image_id)
-            gone.append(entry.image_id)
+            gone.append(entry)
+        return gone
+
+    async def clean(self, stall_s: float) -> None:
+        """Remove what began to arrive more than `stall_s` ago and is not here."""
         for path in list(self._files.folder.glob(f"*{PART}")):
             name = path.name.removesuffix(PART)
             if name not in self.arriving and _age_s(path) > stall_s:
                 await self._files.discard(name)
-        return gone
 
     async def close(self) -> None:
         """Write everything down."""

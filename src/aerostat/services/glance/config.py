@@ -212,6 +212,9 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
     image_member_quota: int = 128
     """Members of one image at most; negative: any number."""
 
+    image_location_quota: int = 10
+    """Locations of one image at most; negative: any number."""
+
     image_property_quota: int = 128
     """Custom properties of one image at most; negative: any number."""
 

@@ -58,12 +58,16 @@ COPY = Rule("copy_image", "role:admin", "POST /v2/images/{image_id}/import")
 CACHE_LIST = Rule("cache_list", ADMIN, "GET /v2/cache")
 CACHE_IMAGE = Rule("cache_image", ADMIN, "PUT /v2/cache/{image_id}")
 CACHE_DELETE = Rule("cache_delete", ADMIN, "DELETE /v2/cache")
+CACHE_CLEAN = Rule("cache_clean", ADMIN, "POST /v2/cache/clean")
+CACHE_PRUNE = Rule("cache_prune", ADMIN, "POST /v2/cache/prune")
+CHANGES = (DELETE, MODIFY, UPLOAD, DEACTIVATE, REACTIVATE, ADD_MEMBER, DELETE_MEMBER, SET_LOCATION)
+"""What only an image's owner and administrators do, however loose an operator's rules are."""
 
 RULES = [
     DEFAULT, ADD, DELETE, GET, LIST, MODIFY, PUBLICIZE, COMMUNITIZE, DOWNLOAD, UPLOAD,
     ADD_MEMBER, DELETE_MEMBER, GET_MEMBER, GET_MEMBERS, MODIFY_MEMBER, DEACTIVATE, REACTIVATE,
     TASKS, STORES_DETAIL, DELETE_LOCATION, GET_LOCATION, SET_LOCATION, ADD_LOCATION, FETCH_LOCATION,
-    SERVICE_API, COPY, CACHE_LIST, CACHE_IMAGE, CACHE_DELETE,
+    SERVICE_API, COPY, CACHE_LIST, CACHE_IMAGE, CACHE_DELETE, CACHE_CLEAN, CACHE_PRUNE,
 ]  # fmt: skip
 
 _METADEF_READ = (

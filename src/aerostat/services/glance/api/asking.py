@@ -3,7 +3,7 @@
 from typing import Any
 
 from aerostat.kit.context import Context
-from aerostat.kit.errors import TooLarge
+from aerostat.kit.errors import Forbidden, TooLarge
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Request
 from aerostat.kit.http.schema import decode
@@ -43,6 +43,9 @@ def enforce(req: Request[Any], rule: Rule, found: Seen, **more: object) -> None:
     """Raises: Forbidden; NotFound, if the policy does not let the caller see the image either."""
     target = {**found.target, **more}
     if req.allows(rule, target):
+        own = bool(req.ctx.project_id) and found.image.owner == req.ctx.project_id
+        if rule in policies.CHANGES and not (own or req.ctx.is_admin):
+            raise Forbidden("You do not own this image.")
         return
     if rule is policies.GET or not req.allows(policies.GET, found.target):
         raise unknown(found.image.id)

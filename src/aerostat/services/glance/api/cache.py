@@ -46,3 +46,19 @@ async def forget(glance: Glance, req: Request[None]) -> None:
 async def clear(glance: Glance, req: Request[None]) -> None:
     """Empty the cache and the queue, or what the header x-image-cache-clear-target says."""
     await caching.clear(glance, req.headers.get("x-image-cache-clear-target", "").lower())
+
+
+@routes.post("/cache/clean", policy=policies.CACHE_CLEAN, status=200)
+async def clean(glance: Glance, _req: Request[None]) -> None:
+    """Forget copies of images that are gone, and those that stalled on their way."""
+    await caching.clean(glance)
+
+
+@routes.post("/cache/prune", policy=policies.CACHE_PRUNE, status=200)
+async def prune(glance: Glance, _req: Request[None]) -> dict[str, Any]:
+    """Forget what is over the limit of the cache, what was not read for longest first."""
+    gone = await caching.prune(glance)
+    return {
+        "total_files_pruned": len(gone),
+        "total_bytes_pruned": sum(entry.size for entry in gone),
+    }

@@ -131,7 +131,7 @@ async def index(glance: Glance, req: Request[None]) -> dict[str, Any]:
 
 
 @routes.post("/tasks", policy=policies.TASKS, body=TaskBody)
-async def create(glance: Glance, req: Request[TaskBody]) -> dict[str, Any]:
+async def create(glance: Glance, req: Request[TaskBody]) -> Reply:
     """Create an image and import its data from the web."""
     if req.body.type != "import":
         raise BadRequest(f"Invalid type of task: {req.body.type}", field="type")
@@ -144,7 +144,8 @@ async def create(glance: Glance, req: Request[TaskBody]) -> dict[str, Any]:
     fields.setdefault("id", glance.ids())
     fields.setdefault("owner", req.ctx.project_id or None)
     image = Image(properties=properties, **fields)
-    return views.task(await imports.create_task(glance, image, uri, given, asker(req)))
+    made = await imports.create_task(glance, image, uri, given, asker(req))
+    return Reply(views.task(made), headers={"location": f"{req.base}/v2/tasks/{made.id}"})
 
 
 @routes.get("/tasks/{task_id}", policy=policies.TASKS)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aerostat.kit.errors import BadRequest
+from aerostat.kit.errors import BadRequest, NotFound
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Request, Routes
 from aerostat.kit.http.schema import Open
@@ -41,6 +41,8 @@ async def index(glance: Glance, req: Request[None]) -> dict[str, Any]:
     """List the members; a member sees itself only."""
     found = await _shared(glance, req, policies.GET_MEMBERS)
     listed = await members.listed(glance, found.image, found.member)
+    if not req.allows(policies.GET_MEMBER, found.target):
+        listed = []
     return {"members": [views.member(m) for m in listed], "schema": "/v2/schemas/members"}
 
 
@@ -56,8 +58,10 @@ async def create(glance: Glance, req: Request[MemberCreate]) -> dict[str, Any]:
 @routes.get(ONE, policy=None)
 async def show(glance: Glance, req: Request[None]) -> dict[str, Any]:
     """Show a member."""
-    found = await permitted(glance, req, policies.GET_MEMBER)
+    found = await permitted(glance, req, policies.GET)
     member = req.path["member_id"]
+    if not req.allows(policies.GET_MEMBER, found.target):
+        raise NotFound(f"No member of image {found.image.id} with ID {member} is seen.")
     if found.member and found.member != member:
         member = ""
     return views.member(await members.get(glance, found.image.id, member))

@@ -7,6 +7,7 @@ from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.glance.api.metadefs import (
     ONE,
     SCHEMA,
+    allowed,
     enforce,
     new_item,
     permitted,
@@ -32,6 +33,8 @@ def _declare(kind: str, noun: str, removing: str) -> None:
         """List the definitions of a namespace."""
         found = await permitted(glance, req, f"get_metadef_{kind}")
         listed = await metadefs.items(glance, found.namespace, kind)
+        if kind == OBJECTS and not allowed(req, "get_metadef_object", found):
+            listed = []
         return {kind: view_items(kind, listed), "schema": f"{SCHEMA}/{kind}"}
 
     @routes.get(one, policy=None)
@@ -123,6 +126,8 @@ async def associations(glance: Glance, req: Request[None]) -> Document:
     """List the resource types that a namespace is for."""
     found = await permitted(glance, req, "list_metadef_resource_types")
     listed = await metadefs.items(glance, found.namespace, ASSOCIATIONS)
+    if not allowed(req, "get_metadef_resource_type", found):
+        listed = []
     return {ASSOCIATIONS: view_items(ASSOCIATIONS, listed)}
 
 

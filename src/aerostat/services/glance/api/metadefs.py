@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from aerostat.kit.clock import iso
-from aerostat.kit.errors import BadRequest, NotFound
+from aerostat.kit.errors import BadRequest, Forbidden, NotFound
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.glance import policies
 from aerostat.services.glance.api.asking import viewer
@@ -97,14 +97,19 @@ async def permitted(glance: Glance, req: Request[Any], rule: str) -> Namespace:
     return found
 
 
+def allowed(req: Request[Any], rule: str, found: Namespace) -> bool:
+    """Tell whether the caller passes a rule for a namespace."""
+    target = {"project_id": found.owner, "visibility": found.visibility}
+    return req.allows(RULES[rule], target)
+
+
 def enforce(req: Request[Any], rule: str, found: Namespace) -> None:
     """Raises: Forbidden; NotFound, if the policy does not let the caller see the namespace."""
-    target = {"project_id": found.owner, "visibility": found.visibility}
-    seen = req.allows(RULES["get_metadef_namespace"], target)
-    if not seen and not req.allows(RULES[rule], target):
+    if allowed(req, rule, found):
+        return
+    if not allowed(req, "get_metadef_namespace", found):
         raise NotFound(f"Metadata definition namespace not found: {found.namespace}")
-    if rule != "get_metadef_namespace" or not seen:
-        req.enforce(RULES[rule], target)
+    raise Forbidden(f"Policy doesn't allow {rule} to be performed.", field=rule)
 
 
 def new_item(glance: Glance, namespace: str, kind: str, doc: Document) -> Item:
@@ -132,10 +137,7 @@ async def index(glance: Glance, req: Request[None]) -> Document:
     shown = [
         full_view(one, [item for item in linked if item.namespace == one.namespace])
         for one in found
-        if req.allows(
-            RULES["get_metadef_namespace"],
-            {"project_id": one.owner, "visibility": one.visibility},
-        )
+        if allowed(req, "get_metadef_namespace", one)
     ]
     doc: Document = {"namespaces": shown}
     doc |= {"first": "/v2/metadefs/namespaces", "schema": f"{SCHEMA}/namespaces"}
@@ -162,7 +164,7 @@ async def create(glance: Glance, req: Request[Document]) -> Reply:
     )
     inside = [new_item(glance, name, kind, one) for kind, one in _given(doc)]
     for kind in {item.kind for item in inside}:
-        req.enforce(RULES[ADDING[kind]], {"project_id": made.owner, "visibility": made.visibility})
+        enforce(req, ADDING[kind], made)
     if len({(item.kind, item.name) for item in inside}) < len(inside):
         raise BadRequest("A definition is given twice.")
     await metadefs.create(glance, made, inside)

@@ -63,7 +63,7 @@ def _caller(req: Request[Any]) -> Caller:
     roles = [*req.ctx.roles, *req.ctx.extra.get("service_roles", ())]
 
     def passes(name: str) -> bool:
-        rule = req.policy.rules.get(name)
+        rule = req.policy.named(name)
         return rule is not None and req.allows(rule)
 
     return Caller(frozenset(role.lower() for role in roles), passes)

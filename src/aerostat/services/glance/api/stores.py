@@ -7,7 +7,7 @@ from aerostat.kit.http.route import Request, Routes
 from aerostat.kit.http.schema import Open
 from aerostat.services.glance import policies
 from aerostat.services.glance.api import views
-from aerostat.services.glance.api.asking import asker, permitted
+from aerostat.services.glance.api.asking import asker, enforce, permitted
 from aerostat.services.glance.domain import images, locations
 from aerostat.services.glance.runtime import Glance
 from aerostat.services.glance.schemas.patch import claims
@@ -58,7 +58,8 @@ async def detail(glance: Glance, _req: Request[None]) -> dict[str, Any]:
 @routes.delete("/stores/{store}/{image_id}", policy=None)
 async def drop(glance: Glance, req: Request[None]) -> None:
     """Remove the data of an image from one of the stores that have it."""
-    await permitted(glance, req, policies.DELETE_LOCATION)
+    found = await permitted(glance, req, policies.DELETE_LOCATION)
+    enforce(req, policies.GET_LOCATION, found)
     if req.path["store"] not in glance.stores.ids:
         raise NotFound(f"Store {req.path['store']} is not known.")
     await locations.drop(glance, req.path["image_id"], req.path["store"])

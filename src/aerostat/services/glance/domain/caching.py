@@ -99,13 +99,28 @@ async def prefetch(glance: Glance) -> None:
     await cache.save()
 
 
+async def clean(glance: Glance) -> None:
+    """Forget copies of images that are gone, and what stalled. Raises: NotFound (no cache)."""
+    cache = of(glance)
+    for image_id in await glance.db.read(rows.missing, list(cache.entries)):
+        await cache.remove(image_id)
+    await cache.clean(glance.config.image_cache_stall_time)
+    await cache.save()
+
+
+async def prune(glance: Glance) -> list[Entry]:
+    """Forget what is too much; return it. Raises: NotFound (there is no cache)."""
+    gone = await of(glance).prune(glance.config.image_cache_max_size)
+    await of(glance).save()
+    return gone
+
+
 async def tidy(glance: Glance) -> None:
-    """Forget copies of images that are gone, what is too much, and what stalled."""
+    """Bring the cache into order, and fetch what waits."""
     cache = glance.cache
     if cache is None:
         return
-    for image_id in await glance.db.read(rows.missing, list(cache.entries)):
-        await cache.remove(image_id)
-    await cache.prune(glance.config.image_cache_max_size, glance.config.image_cache_stall_time)
+    await clean(glance)
+    await prune(glance)
     await prefetch(glance)
     log.info("cache.state", images=len(cache.entries), hits=cache.hits, misses=cache.misses)

@@ -19,8 +19,6 @@ from aerostat.services.glance.model.listing import Listing, Viewer
 from aerostat.services.glance.runtime import Glance
 
 Change = Callable[[Image], Image]
-LOCATIONS_MAX = 64
-"""Places that the data of one image may lie at."""
 
 
 class Seen(Struct, frozen=True):

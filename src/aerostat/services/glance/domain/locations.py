@@ -12,12 +12,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aerostat.kit.errors import BadRequest, Conflict, Fault, Forbidden, NotFound
+from aerostat.kit.errors import BadRequest, Conflict, Fault, Forbidden, NotFound, TooLarge
 from aerostat.kit.log import Logger
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.domain import changes, imports, leases
 from aerostat.services.glance.domain.changes import Draft
-from aerostat.services.glance.domain.images import LOCATIONS_MAX, Change
+from aerostat.services.glance.domain.images import Change
 from aerostat.services.glance.domain.imports import Asker
 from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import Image, Location, Move
@@ -52,6 +52,9 @@ async def edit(glance: Glance, image_id: str, moves: Sequence[Move], change: Cha
             new = _moved(new, move)
         if moves:
             new = _with_data(old, new, moves, sizes)
+            quota = glance.config.image_location_quota
+            if 0 <= quota < len(new.locations):
+                raise TooLarge(f"The limit of {quota} image locations has been exceeded.")
             kept = {place.url for place in new.locations}
             lost = [place for place in old.locations if place.url not in kept]
         return Draft(new, lost=tuple((glance.ids(), place) for place in lost))
@@ -64,8 +67,8 @@ def _with_data(old: Image, new: Image, moves: Sequence[Move], sizes: Sequence[in
     if old.lease is not None or old.status not in (states.QUEUED, states.ACTIVE):
         raise Conflict(f"It's not allowed to change locations of an image that is {old.status}.")
     urls = [place.url for place in new.locations]
-    if len(urls) > LOCATIONS_MAX or len(set(urls)) < len(urls):
-        raise BadRequest("Duplicate or too many locations.", field="locations")
+    if len(set(urls)) < len(urls):
+        raise BadRequest("A location is there twice.", field="locations")
     for move in moves:
         new = _claimed(new, move.claims, fresh=old.status == states.QUEUED)
     if old.status == states.QUEUED and new.locations:

@@ -9,8 +9,9 @@ TASKS_MAX = 1000
 
 
 async def of_image(glance: Glance, image_id: str) -> list[Task]:
-    """Return the tasks of an image, newest first."""
-    return await listed(glance, TaskListing({"image_id": image_id}, TASKS_MAX))
+    """Return the tasks of an image, oldest first."""
+    order = (["created_at"], ["asc"])
+    return await listed(glance, TaskListing({"image_id": image_id}, TASKS_MAX, order=order))
 
 
 async def listed(glance: Glance, wanted: TaskListing) -> list[Task]:
