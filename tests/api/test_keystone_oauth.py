@@ -42,6 +42,7 @@ class Consumer:
         reply = await self.send(f"{BASE}/request_token", headers, callback_uri="oob", **parts)
         assert reply.status_code == 201, reply.text
         assert reply.headers["content-type"] == "application/x-www-form-urlencoded"
+        assert "%" not in reply.text.partition("oauth_expires_at=")[2]  # Clients take it as it is.
         return form(reply)
 
     async def exchanges(self, asked: dict[str, str], verifier: str, **parts: Any) -> httpx.Response:

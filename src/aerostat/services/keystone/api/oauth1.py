@@ -81,7 +81,7 @@ def _form(token_id: str, secret: str, expires_at: float | None) -> Reply:
     if expires_at is not None:
         values["oauth_expires_at"] = str(iso(expires_at, micros=True))
     media = "application/x-www-form-urlencoded"
-    return Reply(raw=urlencode(values).encode(), content_type=media)
+    return Reply(raw=urlencode(values, safe=":").encode(), content_type=media)
 
 
 @routes.post("/OS-OAUTH1/request_token", policy=None, public=True)
