@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, select, update
 
 from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
@@ -17,12 +17,13 @@ P, INV, ALLOC = t.providers.c, t.inventories.c, t.allocations.c
 
 
 def _select() -> Select[Any]:
-    joined = t.providers.outerjoin(_parent, P.parent_id == _parent.c.id).join(
-        _root, P.root_id == _root.c.id
-    )
-    return select(P.id, P.uuid, P.name, P.generation, _parent.c.uuid, _root.c.uuid).select_from(
-        joined
-    )
+    """Look parent and root up by id: PostgreSQL joins whole tables to what it expects to be a row.
+
+    It cannot know how many providers have room for something, and guesses one.
+    """
+    parent = select(_parent.c.uuid).where(_parent.c.id == P.parent_id).scalar_subquery()
+    root = select(_root.c.uuid).where(_root.c.id == P.root_id).scalar_subquery()
+    return select(P.id, P.uuid, P.name, P.generation, parent, root)
 
 
 _SELECT = _select()
@@ -77,6 +78,10 @@ def _matching(query: CandidateQuery) -> list[ColumnElement[bool]]:
 
 
 def _has_room(name: str, amount: int) -> ColumnElement[bool]:
+    """Ask for a value, not whether a row exists: PostgreSQL would make a join of the latter.
+
+    So it walks along the providers, and ends when it has found enough.
+    """
     used = (
         select(func.coalesce(func.sum(ALLOC.used), 0))
         .where(ALLOC.provider_id == INV.provider_id, ALLOC.resource_class == name)
@@ -84,19 +89,19 @@ def _has_room(name: str, amount: int) -> ColumnElement[bool]:
         .scalar_subquery()
     )
     room = (INV.total - INV.reserved) * INV.allocation_ratio
-    return (
-        select(INV.provider_id)
-        .where(
-            INV.provider_id == P.id,
-            INV.resource_class == name,
-            amount >= INV.min_unit,
-            amount <= INV.max_unit,
-            amount % INV.step_size == 0,
-            used + amount <= room,
-        )
-        .correlate(t.providers)
-        .exists()
+    fits = and_(
+        amount >= INV.min_unit,
+        amount <= INV.max_unit,
+        amount % INV.step_size == 0,
+        used + amount <= room,
     )
+    answer = (
+        select(case((fits, 1), else_=0))
+        .where(INV.provider_id == P.id, INV.resource_class == name)
+        .correlate(t.providers)
+        .scalar_subquery()
+    )
+    return answer > 0
 
 
 def add(tx: Tx, uuid: str, name: str, parent: Provider | None, now: float) -> Provider:
