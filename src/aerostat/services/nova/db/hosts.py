@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import insert, select, update
 
+from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound
 from aerostat.services.nova.db import tables as t
@@ -65,9 +66,18 @@ def _host(row: Any) -> Host:
 def hosts(tx: Tx, providers: Sequence[str] | None = None) -> list[Host]:
     """Return the compute hosts, all or those of these providers."""
     stmt = select(t.hosts).order_by(H.id)
-    if providers is not None and len(providers) <= 500:
-        stmt = stmt.where(H.uuid.in_(providers))
+    if providers is not None:
+        stmt = stmt.where(among(H.uuid, providers))
     return [_host(row) for row in tx.all(stmt)]
+
+
+def known(tx: Tx, before: Mapping[str, Host]) -> dict[str, Host]:
+    """Return the compute hosts by provider; those that are as they were `before` are not read."""
+    seen = tx.all(select(H.uuid, H.updated_at).order_by(H.id))
+    found = {key: before[key] for key, at in seen if key in before and before[key].updated_at == at}
+    if other := [key for key, _ in seen if key not in found]:
+        found |= {host.uuid: host for host in hosts(tx, other)}
+    return found
 
 
 def host(tx: Tx, name: str) -> Host:

@@ -59,6 +59,7 @@ class Outlooks:
         self._coming: dict[Wish, asyncio.Task[Outlook]] = {}
         self._under_way: dict[Wish, asyncio.Task[Outlook]] = {}
         self._rested_at = 0.0
+        self._hosts: dict[str, hosts.Host] = {}
 
     async def of(self, wish: Wish) -> Outlook:
         """Return a look that begins from now on. Raises: Unavailable (placement)."""
@@ -92,30 +93,38 @@ class Outlooks:
             member_of=[],
             limit=nova.config.host_candidates_max,
         )
-        states = await nova.db.read(_states, nova, rooms) if rooms else []
+        if not rooms:
+            return Outlook(wish, [])
+        self._hosts, states = await nova.db.read(_states, nova, rooms, self._hosts)
         return Outlook(wish, states)
 
 
-def _states(tx: Tx, nova: Nova, rooms: list[Room]) -> list[HostState]:
-    by_id = {room.provider_id: room for room in rooms}
-    found = [h for h in hosts.hosts(tx, list(by_id)) if h.uuid in by_id]
+def _states(
+    tx: Tx, nova: Nova, rooms: list[Room], before: dict[str, hosts.Host]
+) -> tuple[dict[str, hosts.Host], list[HostState]]:
+    by_id, found = {room.provider_id: room for room in rooms}, hosts.known(tx, before)
     services = {s.host: s for s in hosts.services(tx) if s.binary == "nova-compute"}
-    aggregates = hosts.aggregates(tx)
+    aggregates: dict[str, list[hosts.Aggregate]] = {}
+    for aggregate in hosts.aggregates(tx):
+        for name in aggregate.hosts:
+            aggregates.setdefault(name, []).append(aggregate)
     now, config = nova.clock.now(), nova.config
     states = []
-    for h in found:
-        service, room = services.get(h.host), by_id[h.uuid]
+    for h in found.values():
+        if (room := by_id.get(h.uuid)) is None:
+            continue
+        service, its = services.get(h.host), aggregates.get(h.host, [])
         states.append(
             HostState(
                 host=h.host,
                 provider_id=h.uuid,
                 enabled=service is not None and not service.disabled,
                 up=service is not None and service.up(now, config.service_down_time_s),
-                zone=hosts.zone_of(h.host, aggregates, config.default_availability_zone),
+                zone=hosts.zone_of(h.host, its, config.default_availability_zone),
                 room={c: most - room.used.get(c, 0) for c, most in room.capacity.items()},
                 architecture=str(h.facts.cpu_info.get("arch", "x86_64")),
                 hypervisor_type=h.facts.hypervisor_type,
-                aggregates=[a.metadata for a in aggregates if h.host in a.hosts],
+                aggregates=[a.metadata for a in its],
             )
         )
-    return states
+    return found, states

@@ -139,8 +139,8 @@ def _spec(tx: Tx, server: Server) -> RequestSpec:
         hints=hints,
         group_policy=group.policy if group else None,
         group_hosts=[host for uuid, host in members if host and uuid != server.uuid],
-        same_hosts=rows.hosts_of(tx, _listed(hints.get("same_host"))),
-        different_hosts=rows.hosts_of(tx, _listed(hints.get("different_host"))),
+        same_hosts=_hosts_of(tx, hints.get("same_host")),
+        different_hosts=_hosts_of(tx, hints.get("different_host")),
         max_server_per_host=group.rules.get("max_server_per_host") if group else None,
     )
 
@@ -159,7 +159,8 @@ def _take(tx: Tx, nova: Nova, server: Server, host: str) -> bool:
     return fits
 
 
-def _listed(hint: Any) -> list[str]:
+def _hosts_of(tx: Tx, hint: Any) -> list[str]:
+    """Return the hosts of the servers that a hint names, one or a list."""
     if not hint:
         return []
-    return [str(h) for h in hint] if isinstance(hint, list) else [str(hint)]
+    return rows.hosts_of(tx, [str(h) for h in hint] if isinstance(hint, list) else [str(hint)])

@@ -22,10 +22,6 @@ class HostState(Struct, frozen=True):
     hypervisor_type: str = "QEMU"
     aggregates: list[dict[str, Any]] = []
 
-    def free(self, resource_class: str) -> int:
-        """Return what is not used, overcommitment included."""
-        return self.room.get(resource_class, 0)
-
 
 class RequestSpec(Struct, frozen=True):
     """What one server needs of a host. `group_hosts`: where members of its group are."""

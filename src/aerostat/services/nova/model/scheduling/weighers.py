@@ -5,36 +5,44 @@ Source: nova admin guide, "Weights".
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from aerostat.services.nova.model.scheduling.hosts import HostState, RequestSpec
 
-Weigher = Callable[[HostState, RequestSpec], float]
+Hosts = Sequence[HostState]
+Weigher = Callable[[Hosts, RequestSpec], list[float]]
+"""Returns a number for each host, in their order."""
 
 
-def ram_weigher(host: HostState, _spec: RequestSpec) -> float:
+def ram_weigher(hosts: Hosts, _spec: RequestSpec) -> list[float]:
     """More free memory is better: servers spread."""
-    return host.free("MEMORY_MB")
+    return _free(hosts, "MEMORY_MB")
 
 
-def cpu_weigher(host: HostState, _spec: RequestSpec) -> float:
+def cpu_weigher(hosts: Hosts, _spec: RequestSpec) -> list[float]:
     """More free virtual CPUs are better."""
-    return host.free("VCPU")
+    return _free(hosts, "VCPU")
 
 
-def disk_weigher(host: HostState, _spec: RequestSpec) -> float:
+def disk_weigher(hosts: Hosts, _spec: RequestSpec) -> list[float]:
     """More free disk is better."""
-    return host.free("DISK_GB")
+    return _free(hosts, "DISK_GB")
 
 
-def soft_affinity_weigher(host: HostState, spec: RequestSpec) -> float:
+def _free(hosts: Hosts, resource_class: str) -> list[float]:
+    return [host.room.get(resource_class, 0) for host in hosts]
+
+
+def soft_affinity_weigher(hosts: Hosts, spec: RequestSpec) -> list[float]:
     """More members of a soft-affinity group are better."""
-    return spec.group_hosts.count(host.host)
+    members = Counter(spec.group_hosts)
+    return [members[host.host] for host in hosts]
 
 
-def soft_anti_affinity_weigher(host: HostState, spec: RequestSpec) -> float:
+def soft_anti_affinity_weigher(hosts: Hosts, spec: RequestSpec) -> list[float]:
     """Fewer members of a soft-anti-affinity group are better."""
-    return -spec.group_hosts.count(host.host)
+    return [-weight for weight in soft_affinity_weigher(hosts, spec)]
 
 
 WEIGHERS: dict[str, tuple[Weigher, str | None]] = {
@@ -48,23 +56,29 @@ WEIGHERS: dict[str, tuple[Weigher, str | None]] = {
 of server groups that it is for; None: for every request."""
 
 
-def order(
-    hosts: list[HostState], spec: RequestSpec, multipliers: Mapping[str, float]
-) -> list[HostState]:
+def order(hosts: Hosts, spec: RequestSpec, multipliers: Mapping[str, float]) -> list[HostState]:
     """Return `hosts`, the best first; a negative multiplier turns a weigher round."""
     if len(hosts) < 2:
-        return hosts
-    totals = dict.fromkeys((h.host for h in hosts), 0.0)
+        return list(hosts)
+    totals = [0.0] * len(hosts)
+    alike = not any(host.aggregates for host in hosts)
     for name, (weigh, policy) in WEIGHERS.items():
         if policy not in (None, spec.group_policy):
             continue
-        raw = [weigh(host, spec) for host in hosts]
-        low, high = min(raw), max(raw)
-        if high > low:
-            for host, weight in zip(hosts, raw, strict=True):
-                scale = multiplier_of(host, name, multipliers[name]) / (high - low)
-                totals[host.host] += scale * (weight - low)
-    return sorted(hosts, key=lambda h: -totals[h.host])
+        raw, default = weigh(hosts, spec), multipliers[name]
+        low, spread = min(raw), max(raw) - min(raw)
+        if not spread:
+            continue
+        if alike:
+            scale = default / spread
+            totals = [
+                total + scale * (weight - low) for total, weight in zip(totals, raw, strict=True)
+            ]
+        else:
+            told = [multiplier_of(host, name, default) for host in hosts]
+            totals = [t + m * (w - low) / spread for t, m, w in zip(totals, told, raw, strict=True)]
+    best = sorted(range(len(hosts)), key=totals.__getitem__, reverse=True)
+    return [hosts[place] for place in best]
 
 
 def multiplier_of(host: HostState, name: str, default: float) -> float:
