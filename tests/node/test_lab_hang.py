@@ -6,13 +6,17 @@ can; and when libvirtd goes on, the host is as the books say, whatever it did la
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from laboratory import Guest, Laboratory, eventually
+from laboratory import LOOK, Guest, Laboratory, eventually
+
+from aerostat.assembly.lab import entering
 
 pytestmark = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(400)]
 FOLDER = Path("/var/lib/aerostat-test-lab-hang")
@@ -107,6 +111,12 @@ def failed_for_silence(guest: Guest, action: str) -> None:
     assert "Error" in {event["result"] for event in shown["events"]}
 
 
+def look(lab: Laboratory, host: str) -> str:
+    """Return what looking at a host's guests from outside its node ends in."""
+    command = [*entering(lab.lab.host(lab.number(host))), sys.executable, "-c", LOOK, str(FOLDER)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
+
+
 def anywhere(lab: Laboratory, name: str) -> Guest:
     return lab.create(name, ONE, availability_zone="nova")
 
@@ -146,6 +156,7 @@ def test_everything_ends_while_libvirtd_hangs(lab: Laboratory, guests: list[Gues
         assert {agent["alive"] for agent in agents} == {True}
         there.act({"pause": None})
         there.becomes("PAUSED")
+        assert "libvirtd does not answer" in look(lab, ONE)
         elsewhere = anywhere(lab, "elsewhere")
         guests.append(elsewhere)
         assert elsewhere.becomes("ACTIVE")["OS-EXT-SRV-ATTR:host"] == TWO

@@ -12,8 +12,10 @@ from typing import Any
 from msgspec import Struct
 
 from aerostat.assembly.settings import Settings
+from aerostat.kit.errors import Unavailable
 from aerostat.services.nova.drivers.base import NodeIdentity
 from aerostat.services.nova.drivers.fake import FakeDriver
+from aerostat.services.nova.drivers.threads import Threads
 
 
 class Estate(Struct, frozen=True):
@@ -26,12 +28,17 @@ class Estate(Struct, frozen=True):
 
 
 async def look(settings: Settings) -> Estate:
-    """Return what is there."""
+    """Return what is there. Raises: Unavailable (libvirtd does not answer)."""
     if settings.compute_driver == "fake":
         return Estate(await _fake_guests(settings))
     instances = settings.node_dir / "instances"
     directories = [p.name for p in instances.iterdir()] if instances.exists() else []
-    found = Estate(_libvirt_guests(settings), sorted(set(directories) - {"_base"}))
+    try:
+        async with asyncio.timeout(settings.hypervisor_silence_s):
+            guests = await Threads("libvirt", 1).run(_libvirt_guests, settings)
+    except TimeoutError as why:
+        raise Unavailable("libvirtd does not answer.") from why
+    found = Estate(guests, sorted(set(directories) - {"_base"}))
     for folder in _network_folders(settings):
         found.namespaces.extend(_namespaces(folder))
         found.devices.extend(await asyncio.to_thread(_devices, folder))

@@ -17,7 +17,9 @@ from aerostat.assembly.estate import Estate
 from aerostat.assembly.settings import Settings
 from aerostat.cli.cloud import Cloud
 from aerostat.cli.command import Command
+from aerostat.cli.console import CliError
 from aerostat.cli.credentials import cloud_of
+from aerostat.kit.errors import Unavailable
 
 POWER = {
     "ACTIVE": "RUNNING",
@@ -95,7 +97,10 @@ def _settled(settings: Settings) -> tuple[Books, Estate, list[str]]:
     """
     admin, end = cloud_of(settings, "admin"), time.monotonic() + SETTLE_TIMEOUT_S
     while True:
-        books, machine = read_books(admin), asyncio.run(estate.look(settings))
+        try:
+            books, machine = read_books(admin), asyncio.run(estate.look(settings))
+        except Unavailable as why:
+            raise CliError(why.message, "see to libvirtd first, then ask again") from why
         found = differences(books, machine, local_network=settings.compute_driver != "fake")
         if not found or time.monotonic() > end:
             return books, machine, found
