@@ -12,11 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from keystone_cloud import Cloud
 from lxml import etree
 from saml_forge import (
     NS,
     OTHER,
+    PAOS,
     SAML_AUTH,
     TRANSPORTS,
     WRAPPED,
@@ -235,3 +243,20 @@ async def test_metadata_say_how_to_encrypt(saml: Cloud) -> None:
     assert [key.get("use") for key in keys] == ["signing", "encryption"]
     methods = [m.get("Algorithm") for m in keys[1] if m.get("Algorithm")]
     assert methods[0].endswith("#aes256-gcm") and methods[-1] == f"{XENC}rsa-oaep-mgf1p"
+
+
+@pytest.mark.parametrize("what", ["a password", "no RSA", "no key"])
+async def test_keys_that_cannot_be_used(tmp_path: Path, what: str) -> None:
+    keys = {
+        "a password": SP.key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")
+        ),
+        "no RSA": ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        ),
+        "no key": b"x",
+    }
+    (tmp_path / "sp.key").write_bytes(keys[what])
+    async with saml_cloud(tmp_path, key_file=str(tmp_path / "sp.key")) as cloud:
+        assert (await cloud.http.get(SAML_AUTH, headers=PAOS)).status_code == 503
+        assert (await bring(cloud, response(cloud, "_x"))).status_code == 503

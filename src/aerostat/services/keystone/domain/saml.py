@@ -65,7 +65,13 @@ def _keyless(why: Exception) -> Unavailable:
 
 def pair_of(config: SamlPeer) -> KeyPair:
     """Return what signs for us. Raises: Unavailable."""
-    return KeyPair(_pem(config.key_file), _pem(config.certificate_file))
+    pair = KeyPair(_pem(config.key_file), _pem(config.certificate_file))
+    try:
+        if pair.key:
+            request.private_key(pair.key)
+    except ValueError as why:
+        raise _keyless(why) from why
+    return pair
 
 
 def decrypter_of(config: SamlPeer) -> Decrypter:

@@ -39,7 +39,10 @@ NO_PAIR = KeyPair()
 @lru_cache(maxsize=64)
 def private_key(pem: bytes) -> rsa.RSAPrivateKey:
     """Return a key, which takes 30 ms to be checked the first time. Raises: ValueError."""
-    key = load_pem_private_key(pem, None)
+    try:
+        key = load_pem_private_key(pem, None)
+    except TypeError as why:
+        raise ValueError("the key has a password") from why
     if not isinstance(key, rsa.RSAPrivateKey):
         raise ValueError("not an RSA key")
     return key
