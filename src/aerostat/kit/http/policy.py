@@ -165,4 +165,4 @@ def _scope(ctx: Context) -> str:
         return "system"
     if ctx.domain_id:
         return "domain"
-    return "project" if ctx.project_id else "unscoped"
+    return "project"  # As oslo.policy has it of unscoped tokens too.

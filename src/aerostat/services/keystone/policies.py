@@ -15,14 +15,21 @@ READ = f"{ADMIN} or ({SYSTEM_READER})"
 ALL: list[Rule] = []
 
 
-def _rule(name: str, check: str, guards: str = "") -> Rule:
-    rule = Rule(name, check, guards)
+ANYWHERE = frozenset(
+    ["get_credential", "list_credentials", "create_credential", "update_credential", "delete_credential", "get_domain", "list_domains", "get_security_compliance_domain_config", "check_grant", "list_grants", "create_grant", "revoke_grant", "get_group", "list_groups", "list_groups_for_user", "create_group", "update_group", "delete_group", "list_users_in_group", "remove_user_from_group", "check_user_in_group", "add_user_to_group", "get_limit_model", "get_limit", "list_limits", "get_registered_limit", "list_registered_limits", "get_project", "list_projects", "list_user_projects", "create_project", "update_project", "delete_project", "list_project_tags", "get_project_tag", "update_project_tags", "create_project_tag", "delete_project_tags", "delete_project_tag", "get_region", "list_regions", "get_role", "list_roles", "list_role_assignments", "list_role_assignments_for_tree", "s3tokens_validate", "ec2tokens_validate", "check_token", "validate_token", "revoke_token", "get_user", "list_users", "create_user", "update_user", "delete_user", "get_auth_catalog", "get_auth_projects", "get_auth_domains", "get_auth_system"]
+)
+"""Rules that tokens of a domain may pass too; the others are for the system and projects."""
+
+
+def _rule(name: str, check: str, guards: str = "", scope: tuple[str, ...] = ()) -> Rule:
+    rule = Rule(name, check, guards, scope)
     ALL.append(rule)
     return rule
 
 
 def _identity(name: str, check: str) -> Rule:
-    return _rule(f"identity:{name}", check)
+    scope = () if name in ANYWHERE else ("system", "project")
+    return _rule(f"identity:{name}", check, scope=scope)
 
 
 def _domain(role: str, noun: str) -> str:
