@@ -29,10 +29,14 @@ EXCEPTIONS: dict[str, set[str]] = {
     "GET /v3/credentials": ALL,
     "GET /v3/OS-REVOKE/events": ADMINS,
     "GET /v3/auth/tokens/OS-PKI/revoked": ADMINS,
-    "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens": ADMINS,
-    "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}": ADMINS,
-    "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles": ADMINS,
-    "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}": ADMINS,
+    "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens": {"project-admin"},
+    "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}": {"project-admin"},
+    "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles": {"project-admin"},
+    "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}": {
+        "project-admin"
+    },
+    "DELETE /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}": {"project-admin"},
+    "PUT /v3/OS-OAUTH1/authorize/{request_token_id}": {"project-admin"},
     "GET /v3/auth/catalog": ALL,
     "GET /v3/auth/domains": ALL,
     "GET /v3/auth/projects": ALL,

@@ -376,6 +376,38 @@ async def test_a_domains_role_is_for_its_projects_and_any_domain(cloud: Cloud) -
         assert (await cloud.call("PUT", url)).status_code == status, target
 
 
+async def test_what_is_not_there_is_not_there_for_anybody(cloud: Cloud) -> None:
+    _, _, token = await cloud.member()
+    nowhere = "0" * 32
+    for method, path, noun in (
+        ("GET", "/roles", ""),
+        ("PATCH", "/roles", "role"),
+        ("DELETE", "/roles", ""),
+        ("PATCH", "/domains", "domain"),
+        ("DELETE", "/groups", ""),
+    ):
+        body = {noun: {"description": "x"}} if noun else None
+        reply = await cloud.call(method, f"{path}/{nowhere}", token, body)
+        assert reply.status_code == 404, path
+
+
+async def test_a_domain_sees_its_own_in_groups(cloud: Cloud) -> None:
+    elsewhere = await cloud.make("domain")
+    group, alien = await cloud.make("group"), await cloud.make("group", domain_id=elsewhere["id"])
+    user = await cloud.user()
+    other = await cloud.make("user", domain_id=elsewhere["id"])
+    for member in (user, other):
+        path = f"/groups/{group['id']}/users/{member['id']}"
+        assert (await cloud.call("PUT", path)).status_code == 204
+    assert (await cloud.call("PUT", f"/groups/{alien['id']}/users/{user['id']}")).is_success
+    await cloud.grant(f"/domains/default/users/{user['id']}", "manager")
+    token = await cloud.log_in(user["id"], PASSWORD, {"domain": {"id": "default"}})
+    inside = (await cloud.get(f"/groups/{group['id']}/users", token))["users"]
+    assert [one["id"] for one in inside] == [user["id"]]
+    mine = (await cloud.get(f"/users/{user['id']}/groups", token))["groups"]
+    assert [one["id"] for one in mine] == [group["id"]]
+
+
 async def test_other_password_forms(cloud: Cloud) -> None:
     user = await cloud.make("user", password=None)
     assert (await cloud.authenticate(by_password(user["id"], ""))).status_code == 401

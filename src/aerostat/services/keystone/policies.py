@@ -15,10 +15,29 @@ READ = f"{ADMIN} or ({SYSTEM_READER})"
 ALL: list[Rule] = []
 
 
-ANYWHERE = frozenset(
-    ["get_credential", "list_credentials", "create_credential", "update_credential", "delete_credential", "get_domain", "list_domains", "get_security_compliance_domain_config", "check_grant", "list_grants", "create_grant", "revoke_grant", "get_group", "list_groups", "list_groups_for_user", "create_group", "update_group", "delete_group", "list_users_in_group", "remove_user_from_group", "check_user_in_group", "add_user_to_group", "get_limit_model", "get_limit", "list_limits", "get_registered_limit", "list_registered_limits", "get_project", "list_projects", "list_user_projects", "create_project", "update_project", "delete_project", "list_project_tags", "get_project_tag", "update_project_tags", "create_project_tag", "delete_project_tags", "delete_project_tag", "get_region", "list_regions", "get_role", "list_roles", "list_role_assignments", "list_role_assignments_for_tree", "s3tokens_validate", "ec2tokens_validate", "check_token", "validate_token", "revoke_token", "get_user", "list_users", "create_user", "update_user", "delete_user", "get_auth_catalog", "get_auth_projects", "get_auth_domains", "get_auth_system"]
-)
+ANYWHERE = {
+    "get_credential", "list_credentials", "create_credential", "update_credential",
+    "delete_credential", "get_domain", "list_domains", "get_security_compliance_domain_config",
+    "check_grant", "list_grants", "create_grant", "revoke_grant", "get_group", "list_groups",
+    "list_groups_for_user", "create_group", "update_group", "delete_group",
+    "list_users_in_group", "remove_user_from_group", "check_user_in_group", "add_user_to_group",
+    "get_limit_model", "get_limit", "list_limits", "get_registered_limit",
+    "list_registered_limits", "get_project", "list_projects", "list_user_projects",
+    "create_project", "update_project", "delete_project", "list_project_tags",
+    "get_project_tag", "update_project_tags", "create_project_tag", "delete_project_tags",
+    "delete_project_tag", "get_region", "list_regions", "get_role", "list_roles",
+    "list_role_assignments", "list_role_assignments_for_tree", "s3tokens_validate",
+    "ec2tokens_validate", "check_token", "validate_token", "revoke_token", "get_user",
+    "list_users", "create_user", "update_user", "delete_user", "get_auth_catalog",
+    "get_auth_projects", "get_auth_domains", "get_auth_system",
+}  # fmt: skip
 """Rules that tokens of a domain may pass too; the others are for the system and projects."""
+IN_PROJECTS = {
+    "authorize_request_token", "get_access_token", "get_access_token_role", "list_access_tokens",
+    "list_access_token_roles", "delete_access_token", "create_application_credential",
+    "create_trust",
+}  # fmt: skip
+"""Rules for tokens of projects alone."""
 
 
 def _rule(name: str, check: str, guards: str = "", scope: tuple[str, ...] = ()) -> Rule:
@@ -28,7 +47,9 @@ def _rule(name: str, check: str, guards: str = "", scope: tuple[str, ...] = ()) 
 
 
 def _identity(name: str, check: str) -> Rule:
-    scope = () if name in ANYWHERE else ("system", "project")
+    scope: tuple[str, ...] = () if name in ANYWHERE else ("system", "project")
+    if name in IN_PROJECTS:
+        scope = ("project",)
     return _rule(f"identity:{name}", check, scope=scope)
 
 

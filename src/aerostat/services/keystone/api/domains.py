@@ -63,6 +63,7 @@ async def show(keystone: Keystone, req: Request[None]) -> Document:
 @routes.patch("/domains/{domain_id}", policy=None, body=DomainUpdate)
 async def update(keystone: Keystone, req: Request[DomainUpdate]) -> Document:
     """Change a domain; one that is disabled lets nobody in."""
+    await projects.domain(keystone, req.path["domain_id"])  # 404 for everybody, as upstream.
     domain = await seen(keystone, req, policies.UPDATE_DOMAIN)
     changes = given(req.body.domain)
     return {"domain": views.domain(req, await projects.update(keystone, domain.id, changes))}

@@ -72,6 +72,8 @@ async def update(keystone: Keystone, req: Request[GroupUpdate]) -> Document:
 @routes.delete("/groups/{group_id}", policy=None)
 async def delete(keystone: Keystone, req: Request[None]) -> None:
     """Delete a group."""
+    if await identity.group(keystone, req.path["group_id"]) is None:
+        raise nouns.groups.missing(req.path["group_id"])  # For everybody, as upstream.
     group = await seen(keystone, req, policies.DELETE_GROUP)
     await groups.delete(keystone, group.id)
 
@@ -81,7 +83,7 @@ async def members(keystone: Keystone, req: Request[None]) -> Document:
     """List the members of a group."""
     group = await seen(keystone, req, policies.LIST_USERS_IN_GROUP, members=True)
     wanted = views.listing(keystone, req, "domain_id", "enabled", "name", "password_expires_at")
-    found = await users.in_group(keystone, group.id, wanted)
+    found = await users.in_group(keystone, group.id, views.within_scope(req, wanted))
     return views.collection(req, "users", found, partial(shown, keystone), wanted)
 
 

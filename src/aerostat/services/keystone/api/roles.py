@@ -22,12 +22,12 @@ async def seen(keystone: Keystone, req: Request[Any], rule: Rule, domain_rule: R
     """Return the role of the path if its rule lets the caller. Raises: Forbidden, NotFound."""
     role_id = req.path["role_id"]
     role = await nouns.look(keystone, nouns.roles, role_id)
-    if role is not None and role.domain_id:
+    if role is None:
+        raise nouns.roles.missing(role_id)
+    if role.domain_id:
         req.enforce(domain_rule, target(role__domain_id=role.domain_id))
     else:
         req.enforce(rule)
-    if role is None:
-        raise nouns.roles.missing(role_id)
     return role
 
 

@@ -146,7 +146,7 @@ async def groups(keystone: Keystone, req: Request[None]) -> Document:
     """List the groups of a user."""
     user = await seen(keystone, req, policies.LIST_GROUPS_FOR_USER)
     wanted = views.listing(keystone, req, "name")
-    found = await users.groups(keystone, user.id, wanted)
+    found = await users.groups(keystone, user.id, views.within_scope(req, wanted))
     ends = await users.groups_end(keystone, user.id)
 
     def view(req: Request[Any], group: Group) -> Document:
