@@ -374,6 +374,17 @@ async def test_a_domains_role_is_for_its_projects_and_any_domain(cloud: Cloud) -
     ):
         url = f"{target}/users/{user['id']}/roles/{role['id']}"
         assert (await cloud.call("PUT", url)).status_code == status, target
+        if status != 204:
+            assert (await cloud.call("GET", url)).status_code == 404, target
+
+
+async def test_managers_of_domains_see_the_roles_that_they_may_give(cloud: Cloud) -> None:
+    user = await cloud.user()
+    await cloud.grant(f"/domains/default/users/{user['id']}", "manager")
+    token = await cloud.log_in(user["id"], PASSWORD, {"domain": {"id": "default"}})
+    for name, status in (("member", 200), ("admin", 403)):
+        reply = await cloud.call("GET", f"/roles/{cloud.roles[name]}", token)
+        assert reply.status_code == status, name
 
 
 async def test_what_is_not_there_is_not_there_for_anybody(cloud: Cloud) -> None:
@@ -385,6 +396,7 @@ async def test_what_is_not_there_is_not_there_for_anybody(cloud: Cloud) -> None:
         ("DELETE", "/roles", ""),
         ("PATCH", "/domains", "domain"),
         ("DELETE", "/groups", ""),
+        ("GET", "/users/x/credentials/OS-EC2", ""),
     ):
         body = {noun: {"description": "x"}} if noun else None
         reply = await cloud.call(method, f"{path}/{nowhere}", token, body)

@@ -198,9 +198,10 @@ async def _ec2_seen(keystone: Keystone, req: Request[Any], rule: Rule) -> Creden
     access = req.path["access"]
     key = ec2.credential_id(access)
     found = await nouns.look(keystone, nouns.credentials, key)
-    owner = found.user_id if found else req.path["user_id"]
-    req.enforce(rule, target(credential__user_id=owner))
-    if found is None or found.user_id != req.path["user_id"]:
+    if found is None:
+        raise nouns.credentials.missing(access)
+    req.enforce(rule, target(credential__user_id=found.user_id))
+    if found.user_id != req.path["user_id"]:
         raise nouns.credentials.missing(access)
     check_within(req, found.project_id)
     return secrets.unsealed(keystone, found)

@@ -27,7 +27,7 @@ async def seen(keystone: Keystone, req: Request[Any], rule: Rule, domain_rule: R
     if role.domain_id:
         req.enforce(domain_rule, target(role__domain_id=role.domain_id))
     else:
-        req.enforce(rule)
+        req.enforce(rule, target(role__name=role.name))
     return role
 
 

@@ -15,7 +15,7 @@ async def grant(keystone: Keystone, assignment: Assignment) -> None:
     """Give a role; fine if it is given. Raises: NotFound, Forbidden (a foreign domain role)."""
 
     def write(tx: Tx) -> None:
-        check_parts(tx, assignment)
+        check_parts(tx, assignment, giving=True)
         if stores.assignments.get(tx, *_key(assignment)) is None:
             stores.assignments.insert(tx, assignment)
 
@@ -78,8 +78,13 @@ def _missing(a: Assignment) -> NotFound:
     )
 
 
-def check_parts(tx: Tx, a: Assignment, *, role: bool = True, must_live: bool = True) -> None:
-    """Raises: NotFound (an actor, target or role that is not there), Forbidden, BadRequest."""
+def check_parts(
+    tx: Tx, a: Assignment, *, role: bool = True, must_live: bool = True, giving: bool = False
+) -> None:
+    """Raises: NotFound (an actor, target or role that is not there).
+
+    `giving`: BadRequest and Forbidden too, for a domain's role where it cannot be given.
+    """
     if must_live:
         (nouns.users if a.actor_kind == "user" else nouns.groups).must(tx, a.actor_id)
     domain_id = ""
@@ -91,10 +96,12 @@ def check_parts(tx: Tx, a: Assignment, *, role: bool = True, must_live: bool = T
         domain_id = target.id if target.is_domain else target.domain_id
     if role:
         found = nouns.roles.must(tx, a.role_id)
-        if found.domain_id and a.target_kind == "system":
+        if not giving or not found.domain_id:
+            return
+        if a.target_kind == "system":
             raise BadRequest(
                 f"Role {a.role_id} is a domain-specific role. Unable to use a domain-specific "
                 "role in a system assignment."
             )
-        if found.domain_id and a.target_kind == "project" and found.domain_id != domain_id:
+        if a.target_kind == "project" and found.domain_id != domain_id:
             raise Forbidden("A domain specific role cannot be assigned outside of its domain.")
