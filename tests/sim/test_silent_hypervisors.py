@@ -89,8 +89,8 @@ async def test_a_server_that_no_host_takes_says_why(cloud: WholeCloud, zone: str
     await cloud.nova.sagas.idle()
     server = await status(admin, server_id)
     message = server["fault"]["message"]
-    assert server["status"] == "ERROR" and "The hypervisor does not answer." in message
-    assert message.startswith("host-2: ") if zone != "nova" else "No valid host" in message
+    assert server["status"] == "ERROR" and message.startswith("The hypervisor does not answer.")
+    assert ("No valid host" in message) is (zone == "nova")
     assert not await cloud.nova.placement.holders()
     attempts = 1 if zone != "nova" else 2
     assert await events(admin, server_id, "create") == ["Error"] * attempts

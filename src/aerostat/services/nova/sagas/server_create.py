@@ -149,7 +149,8 @@ async def spawning(nova: Nova, run: Run[Params]) -> None:
     except Unavailable as why:
         if why.code != SILENT:
             raise
-        raise NoValidHost(f"{run[scheduling].host}: {why.message}", detail=why.detail) from why
+        detail = f"{run[scheduling].host}: {why.detail}"  # Users are not told of hosts.
+        raise NoValidHost(why.message, detail=detail) from why
 
 
 @spawning.undo
