@@ -72,4 +72,7 @@ def check_classes(tx: Tx, names: list[str]) -> None:
     if unknown:
         mine = set(custom(tx, t.classes))
         if missing := [n for n in unknown if n not in mine]:
-            raise BadRequest(f"No such resource class {', '.join(missing)}.", field=missing[0])
+            raise BadRequest(
+                f"Unknown resource class: No such resource class {', '.join(missing)}.",
+                field=missing[0],
+            )
