@@ -31,6 +31,7 @@ from aerostat.services.glance.config import (
     StoreConfig,
     SwiftStore,
 )
+from aerostat.services.glance.drivers.rbd import RbdDriver
 from aerostat.services.glance.model.store import Store
 
 KINDS = ("file", "s3", "rbd", "swift")
@@ -285,6 +286,29 @@ async def test_swift_large_objects(swift: SwiftStore, swift_server: Swift, tmp_p
         driver._session._opened = replace(await driver._session.opened(), token="ended")
         assert (await cloud.ask("DELETE", image["self"])).status_code == 204
         assert swift_server.objects() == before
+
+
+async def test_librbd_ends_a_process(ceph: Ceph, tmp_path: Path) -> None:
+    """What a process was about that librbd ended is done by another."""
+    driver, image_id = RbdDriver(rbd_store(ceph)), new_uuid()
+    data, url = os.urandom(SIZE), driver.url(image_id)
+
+    def kill() -> None:
+        worker = driver._idle.get_nowait()
+        worker._process.kill()
+        driver._idle.put(worker)
+
+    try:
+        kill()
+        await driver.add(image_id, _file(tmp_path, data))
+        pieces = []
+        async for piece in await driver.read(url, 0, SIZE):
+            pieces.append(piece)
+            kill()
+        assert b"".join(pieces) == data
+        await driver.remove(url)
+    finally:
+        await driver.close()
 
 
 async def test_ceph_goes_and_comes(ceph: Ceph, tmp_path: Path) -> None:
