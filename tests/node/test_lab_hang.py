@@ -1,7 +1,7 @@
 """A host whose libvirtd hangs for longer than anybody waits, among hosts that work.
 
-Every request ends by its deadline, in its good state or with a reason; other hosts take what they
-can; and when libvirtd goes on, the host is as the books say, whatever it did late.
+Every request ends by its deadline, in its good state or with a reason; other hosts take what comes
+later; and when libvirtd goes on, the host is as the books say, whatever it did late.
 """
 
 import os
@@ -132,21 +132,19 @@ def test_everything_ends_while_libvirtd_hangs(lab: Laboratory, guests: list[Gues
     start.becomes("SHUTOFF")
     enable(lab, TWO, "disabled")
     with hanging(lab, ONE):
-        moved = anywhere(lab, "moved")
-        forced = lab.create("forced", ONE)
-        guests += [moved, forced]
+        caught = anywhere(lab, "caught")
+        guests.append(caught)
         stop.act({"os-stop": None})
         start.act({"os-start": None})
         reboot.act({"reboot": {"type": "HARD"}})
         lab.admin.delete("compute", f"/servers/{delete.id}")
-        eventually(lambda: moved.show()["OS-EXT-SRV-ATTR:host"] == ONE, 30, lambda: "no host")
+        eventually(lambda: caught.show()["OS-EXT-SRV-ATTR:host"] == ONE, 30, lambda: "no host")
         enable(lab, TWO, "enabled")
 
         for guest, action in ((stop, "stop"), (start, "start"), (reboot, "reboot")):
             failed_for_silence(guest, action)
-        fault = forced.becomes("ERROR", ENDED_S)["fault"]["message"]
+        fault = caught.becomes("ERROR", ENDED_S)["fault"]["message"]
         assert fault == "The hypervisor does not answer."
-        assert moved.becomes("ACTIVE", ENDED_S)["OS-EXT-SRV-ATTR:host"] == TWO
         failed_for_silence(delete, "delete")
         assert delete.show()["status"] == "ERROR"
         assert "does not answer" in delete.show()["fault"]["message"]

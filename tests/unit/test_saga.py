@@ -53,31 +53,6 @@ async def not_two(world: World, run: Run[P]) -> None:
     world.things.discard("two")
 
 
-stubborn = Saga("stubborn", P)
-
-
-@stubborn.step
-async def attempt(world: World, run: Run[P]) -> int:
-    world.ended.append("tried")
-    return len(run.log.earlier)
-
-
-@stubborn.step
-async def succeed_at_last(world: World, run: Run[P]) -> None:
-    if run[attempt] < int(run.p.name):
-        raise Fault("not yet")
-
-
-@attempt.undo
-async def not_attempt(world: World, run: Run[P]) -> None:
-    world.ended.append("undone")
-
-
-@stubborn.again
-def thrice(_tx: Tx, run: Run[P], why: Fault) -> bool:
-    return why.message == "not yet" and len(run.log.earlier) < 2
-
-
 metadata = MetaData()
 store = Store(metadata, "test")
 
@@ -105,9 +80,7 @@ async def _run(
 ) -> tuple[Engine[World], SqliteDatabase]:
     db = SqliteDatabase(path / "db")
     await db.write(lambda tx: metadata.create_all(tx.connection))
-    engine: Engine[World] = Engine(
-        db, store, dict.fromkeys([saga, stubborn], 10.0), SystemClock(), new_uuid
-    )
+    engine: Engine[World] = Engine(db, store, {saga: 10.0}, SystemClock(), new_uuid)
     engine.probe = probe
     await engine.resume(world)
     return engine, db
@@ -158,24 +131,4 @@ async def test_cancel_undoes_a_running_saga(tmp_path: Path) -> None:
     assert record.fault is not None
     assert record.fault["code"] == "cancelled"
     assert world.things == set()
-    await db.close()
-
-
-@pytest.mark.parametrize("needed", [2, 3])
-async def test_what_failed_may_begin_anew(tmp_path: Path, needed: int) -> None:
-    world = World()
-    engine, db = await _run(tmp_path, world, None)
-    saga_id = await db.write(
-        lambda tx: engine.start(tx, stubborn, P(str(needed)), system_context("req-1"), "key")
-    )
-    await engine.idle()
-    record = await db.read(store.get, saga_id)
-    if needed == 2:
-        assert record.state == State.DONE
-        assert world.ended == ["tried", "undone", "tried", "undone", "tried"]
-    else:
-        assert record.state == State.FAILED and record.fault["message"] == "not yet"
-        assert world.ended == ["tried", "undone"] * 3
-    assert record.log.earlier == [{"attempt": 0}, {"attempt": 1}]
-    assert [e.result for e in record.log.events if e.name == "attempt"] == ["Success"] * 3
     await db.close()

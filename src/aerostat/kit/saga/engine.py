@@ -300,20 +300,21 @@ class Engine(Generic[S]):
                 await asyncio.sleep(RETRY_S[0])
 
     async def _drive(self, record: Record) -> None:
-        while record.state in UNFINISHED:
-            saga, log_ = self._sagas[record.name], record.log
-            params, ctx = msgspec.convert(record.params, saga.params), record.ctx()
-            run: Run[Any] = Run(
-                record.key, params, ctx, log_, began=record.created_at, ends=record.deadline_at
-            )
-            bound.set({"request_id": ctx.request_id, "saga_id": record.id, "saga": record.name})
-            work = _Work(saga, record, run)
-            if record.state == State.RUNNING:
-                fault = await self._forward(work)
-                if fault is None:
-                    return
-                await self._turn_round(record, fault)
-            await self._backward(work)
+        if record.state not in UNFINISHED:
+            return
+        saga, log_ = self._sagas[record.name], record.log
+        params, ctx = msgspec.convert(record.params, saga.params), record.ctx()
+        run: Run[Any] = Run(
+            record.key, params, ctx, log_, began=record.created_at, ends=record.deadline_at
+        )
+        bound.set({"request_id": ctx.request_id, "saga_id": record.id, "saga": record.name})
+        work = _Work(saga, record, run)
+        if record.state == State.RUNNING:
+            fault = await self._forward(work)
+            if fault is None:
+                return
+            await self._turn_round(record, fault)
+        await self._backward(work)
 
     async def _forward(self, work: _Work) -> Fault | None:
         for step in work.saga.steps:
@@ -433,8 +434,8 @@ class Engine(Generic[S]):
                 if step.undo_fn is not None:
                     await self._undo(work.record, step, work.run)
                 log_.undone.append(step.name)
-        ended = await self._db.write(self._save_failed, work)
-        work.record.state, work.record.log, work.record.fault = ended.state, ended.log, ended.fault
+        work.record.state = State.FAILED
+        await self._db.write(self._save_failed, work)
         self._given_up.discard(work.record.id)
 
     async def _undo(self, record: Record, step: Step[Any, Any], run: Run[Any]) -> None:
@@ -456,20 +457,10 @@ class Engine(Generic[S]):
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, RETRY_S[1])
 
-    def _save_failed(self, tx: Tx, work: _Work) -> Record:
-        """End a saga that is undone, or let it begin anew; return it as it is from now on."""
-        saga, record, now = work.saga, work.record, self._clock.now()
-        fault, again = fault_of(record), saga.again_fn
-        if again is not None and now < record.deadline_at and again(tx, work.run, fault):
-            log.info("saga.again", reason=fault.message, detail=fault.detail)
-            fresh, state = record.log.begin_anew(), State.RUNNING
-            record = msgspec.structs.replace(record, state=state, log=fresh, fault=None)
-        else:
-            if saga.failed_fn is not None:
-                saga.failed_fn(tx, work.run, fault)
-            record = msgspec.structs.replace(record, state=State.FAILED)
-        self.store.save(tx, record, now)
-        return record
+    def _save_failed(self, tx: Tx, work: _Work) -> None:
+        if work.saga.failed_fn is not None:
+            work.saga.failed_fn(tx, work.run, fault_of(work.record))
+        self.store.save(tx, work.record, self._clock.now())
 
 
 def fault_of(record: Record) -> Fault:

@@ -12,7 +12,6 @@ async def release(nova: Nova, run: Run[Params]) -> None: ...   # tolerates absen
 def host(tx: Tx, run: Run[Params], found: str) -> None: ...    # same commit as the log entry
 
 @saga.succeeded / @saga.failed: transaction functions, in the commit that ends the saga.
-@saga.again: tells there whether a saga that failed is begun anew instead.
 """
 
 from collections.abc import Awaitable, Callable
@@ -40,19 +39,11 @@ class Event(msgspec.Struct):
 
 
 class Log(msgspec.Struct):
-    """What a saga has done: results by step, steps undone, and every event.
-
-    `earlier`: the results of attempts that failed and were undone before this one.
-    """
+    """What a saga has done: results by step, steps undone, and every event."""
 
     results: dict[str, Any] = {}
     undone: list[str] = []
     events: list[Event] = []
-    earlier: list[dict[str, Any]] = []
-
-    def begin_anew(self) -> "Log":
-        """Return the log of another attempt."""
-        return Log(events=self.events, earlier=[*self.earlier, self.results])
 
 
 class Run(Generic[P]):
@@ -125,7 +116,6 @@ class Saga(Generic[P]):
         self.steps: list[Step[P, Any]] = []
         self.succeeded_fn: Callable[[Tx, Run[P]], None] | None = None
         self.failed_fn: Callable[[Tx, Run[P], Fault], None] | None = None
-        self.again_fn: Callable[[Tx, Run[P], Fault], bool] | None = None
 
     def step(self, fn: Action[P, R]) -> Step[P, R]:
         """Declare the next step."""
@@ -143,9 +133,4 @@ class Saga(Generic[P]):
     ) -> Callable[[Tx, Run[P], Fault], None]:
         """Declare what the last commit writes when everything is undone."""
         self.failed_fn = fn
-        return fn
-
-    def again(self, fn: Callable[[Tx, Run[P], Fault], bool]) -> Callable[[Tx, Run[P], Fault], bool]:
-        """Declare whether a saga is begun anew, once everything is undone; not past its end."""
-        self.again_fn = fn
         return fn

@@ -28,9 +28,6 @@ class NovaConfig(Struct, frozen=True):
     delete_timeout_s: float = 3600.0
     """Seconds that a server's host may take to remove it, before the server is in ERROR."""
 
-    max_attempts: int = 3
-    """Hosts tried for a new server, if some take it and fail. Source: [scheduler] max_attempts."""
-
     leftovers_interval_s: float = 300.0
     """Seconds between two looks for what deleted servers left behind.
 

@@ -44,30 +44,10 @@ async def _server(nova: Nova, run: Run[Params]) -> Server:
 
 @saga.step
 async def scheduling(nova: Nova, run: Run[Params]) -> Chosen:
-    """Claim a host, none that failed before; claiming again replaces the claim."""
-    server = await _server(nova, run)
-    if run.log.earlier:
-        server = _elsewhere(nova, run, server)
-    try:
-        host = await select_host(nova, server)
-    except NoValidHost as why:
-        raise NoValidHost(f"{_last(run)}{why.message}", code=why.code) from why
+    """Claim a host; claiming again replaces the claim."""
+    host = await select_host(nova, await _server(nova, run))
     aggregates = await nova.db.read(hosts.aggregates)
     return Chosen(host, hosts.zone_of(host, aggregates, nova.config.default_availability_zone))
-
-
-def _elsewhere(nova: Nova, run: Run[Params], server: Server) -> Server:
-    """Return the server as it asks for a host that was not tried yet. Raises: NoValidHost."""
-    tried = [attempt[scheduling.name]["host"] for attempt in run.log.earlier]
-    if len(tried) >= nova.config.max_attempts:
-        raise NoValidHost(f"{_last(run)}Exceeded max scheduling attempts {len(tried)}.")
-    return structs.replace(server, requested={**server.requested, "ignore_hosts": tried})
-
-
-def _last(run: Run[Params]) -> str:
-    """Return why the last host failed, with a space behind it; "" if none was tried."""
-    said = [f"{e.message} " for e in run.log.events if e.name == spawning.name and not e.undo]
-    return said[-1] if said else ""
 
 
 @scheduling.undo
@@ -138,7 +118,8 @@ def mapped(tx: Tx, run: Run[Params], _image: GuestImage | None) -> None:
 async def spawning(nova: Nova, run: Run[Params]) -> None:
     """Start the guest; a guest that runs already is left as it is.
 
-    A host whose hypervisor is silent is not waited for: others may be there.
+    A host whose hypervisor is silent is not waited for, and no other is tried: this one may make
+    the guest all the same, and two would run.
     """
     server = await _server(nova, run)
     image = await with_tickets(nova, run[block_device_mapping])
@@ -159,18 +140,6 @@ async def destroy(nova: Nova, run: Run[Params]) -> None:
     if (chosen := run.get(scheduling)) is not None:
         host = host_of(nova, chosen.host, 60)
         await undo_there(nova, run, chosen.host, host.destroy(server_id=run.p.server_id))
-
-
-@saga.again
-def elsewhere(tx: Tx, run: Run[Params], why: Fault) -> bool:
-    """Another host is tried if one took the server and has no room, or no hypervisor that works.
-
-    Not if the server may be on that one only. Source: nova, [scheduler] max_attempts.
-    """
-    if not isinstance(why, NoValidHost) or block_device_mapping.name not in run.log.results:
-        return False
-    going = rows.is_going(tx, run.p.server_id)
-    return not going and rows.get(tx, run.p.server_id).requested.get("host") is None
 
 
 @saga.succeeded
