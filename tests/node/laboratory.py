@@ -3,10 +3,12 @@
 import itertools
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +261,31 @@ def eventually(ask: Callable[[], Any], timeout_s: float, complaint: Callable[[],
         assert time.monotonic() < end, complaint()
         time.sleep(0.05)
     return found
+
+
+@contextmanager
+def passing(lab: Laboratory, within_s: float) -> Iterator[list[Guest]]:
+    """What a test makes; all of it goes at its end, and nothing is left."""
+    made: list[Guest] = []
+    yield made
+    for guest in made:
+        guest.delete()
+    agree(lab, within_s)
+
+
+def agree(lab: Laboratory, within_s: float) -> None:
+    """Wait until the books and the hosts say the same."""
+    eventually(lambda: not lab.differences(), within_s, lambda: str(lab.differences()))
+
+
+@contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    """Let processes hang."""
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)

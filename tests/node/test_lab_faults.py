@@ -5,15 +5,13 @@ Afterwards every server is what it was promised to be, runs once, and books and 
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from laboratory import Guest, Laboratory, eventually
+from laboratory import Guest, Laboratory, agree, eventually, passing, stopped
 
 from aerostat.assembly.engines import PostgreSql, RabbitMq
 from aerostat.assembly.lab import GATEWAY, Lab
@@ -21,6 +19,7 @@ from aerostat.assembly.settings import Settings
 
 pytestmark = [pytest.mark.guest, pytest.mark.root, pytest.mark.timeout(400)]
 FOLDER = Path("/var/lib/aerostat-test-lab-faults")
+AGREED_S = 30.0
 ENGINES = Path("/var/lib/aerostat-test-lab-engines")
 ONE, TWO = "lab-1", "lab-2"
 DOWN_S = 90.0
@@ -74,29 +73,8 @@ def lab(engines: Engines) -> Iterator[Laboratory]:
 
 @pytest.fixture
 def guests(lab: Laboratory) -> Iterator[list[Guest]]:
-    """What a test makes; all of it goes at its end, and nothing is left."""
-    made: list[Guest] = []
-    yield made
-    for guest in made:
-        guest.delete()
-    eventually(lambda: not lab.differences(), 30, lambda: str(lab.differences()))
-
-
-def agree(lab: Laboratory) -> None:
-    eventually(lambda: not lab.differences(), 30, lambda: str(lab.differences()))
-
-
-@contextmanager
-def stopped(pids: list[int]) -> Iterator[None]:
-    """Let processes hang."""
-    assert pids
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+    with passing(lab, AGREED_S) as made:
+        yield made
 
 
 def pauses(guest: Guest) -> None:
@@ -125,7 +103,7 @@ def test_rabbitmq_and_the_database_die_while_guests_are_made(
         guest.becomes("ACTIVE")
     for guest in guests:
         guest.answers()
-    agree(lab)
+    agree(lab, AGREED_S)
 
 
 def test_a_hanging_libvirtd_holds_up_its_own_host_alone(
@@ -142,7 +120,7 @@ def test_a_hanging_libvirtd_holds_up_its_own_host_alone(
         assert here.show()["OS-EXT-STS:task_state"] == "pausing"
     here.becomes("PAUSED")
     guests[-1].becomes("ACTIVE")
-    agree(lab)
+    agree(lab, AGREED_S)
 
 
 def test_a_hanging_guest_holds_up_itself_alone(lab: Laboratory, guests: list[Guest]) -> None:
@@ -155,7 +133,7 @@ def test_a_hanging_guest_holds_up_itself_alone(lab: Laboratory, guests: list[Gue
         pauses(beside)
         assert hanging.show()["OS-EXT-STS:task_state"] == "pausing"
     hanging.becomes("PAUSED")
-    agree(lab)
+    agree(lab, AGREED_S)
 
 
 def test_no_room_on_a_host_is_said_and_leaves_nothing(lab: Laboratory, guests: list[Guest]) -> None:
@@ -174,7 +152,7 @@ def test_no_room_on_a_host_is_said_and_leaves_nothing(lab: Laboratory, guests: l
         welcome = lab.create("welcome", TWO)
         welcome.becomes("ACTIVE")
         welcome.delete()
-        agree(lab)
+        agree(lab, AGREED_S)
     finally:
         lab.inside(TWO, "umount", instances)
 
@@ -204,4 +182,4 @@ def test_a_host_that_was_cut_off_gives_up_what_was_evacuated(
     assert len(lab.pids(ONE, "qemu-system", stays.id)) == 1
     for guest in guests:
         guest.answers()
-    agree(lab)
+    agree(lab, AGREED_S)

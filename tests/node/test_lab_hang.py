@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from laboratory import LOOK, Guest, Laboratory, eventually
+from laboratory import LOOK, Guest, Laboratory, agree, eventually, passing, stopped
 
 from aerostat.assembly.lab import entering
 
@@ -29,6 +29,8 @@ delete_timeout_s = 20.0
 """
 ENDED_S = 90.0
 """More than the longest of the deadlines above."""
+
+AGREED_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -46,27 +48,16 @@ def lab() -> Iterator[Laboratory]:
 
 @pytest.fixture
 def guests(lab: Laboratory) -> Iterator[list[Guest]]:
-    """What a test makes; all of it goes at its end, and nothing is left."""
-    made: list[Guest] = []
-    yield made
-    for guest in made:
-        guest.delete()
-    agree(lab)
-
-
-def agree(lab: Laboratory) -> None:
-    eventually(lambda: not lab.differences(), 60, lambda: str(lab.differences()))
+    with passing(lab, AGREED_S) as made:
+        yield made
 
 
 @contextmanager
 def hanging(lab: Laboratory, host: str) -> Iterator[None]:
     """Let libvirtd of a host stand still."""
     (pid,) = lab.pids(host, "libvirtd", "-d")
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with stopped([pid]):
         yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def service(lab: Laboratory, host: str) -> dict[str, Any]:
@@ -159,7 +150,7 @@ def test_everything_ends_while_libvirtd_hangs(lab: Laboratory, guests: list[Gues
         guests.append(elsewhere)
         assert elsewhere.becomes("ACTIVE")["OS-EXT-SRV-ATTR:host"] == TWO
     eventually(lambda: is_well(lab, ONE), 30, lambda: str(service(lab, ONE)))
-    agree(lab)
+    agree(lab, AGREED_S)
     for guest, action in ((start, "os-start"), (stop, "os-stop")):
         status = "ACTIVE" if action == "os-start" else "SHUTOFF"
         if guest.show()["status"] != status:
@@ -187,4 +178,4 @@ def test_a_node_stops_and_starts_beside_a_hanging_libvirtd(
     eventually(lambda: is_well(lab, ONE), 60, lambda: str(service(lab, ONE)))
     here.act({"pause": None})
     here.becomes("PAUSED")
-    agree(lab)
+    agree(lab, AGREED_S)
