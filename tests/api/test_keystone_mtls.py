@@ -255,6 +255,23 @@ async def test_headers_count_from_balancers_only(balanced: World) -> None:
             assert answer.status_code == status, (address, values)
 
 
+@BEHIND
+async def test_links_have_the_scheme_that_balancers_spoke(balanced: World) -> None:
+    for address, said, scheme in (
+        (PROXY, ["https"], "https"),
+        (PROXY, [], "http"),
+        (PROXY, ["https", "http"], "http"),
+        (PROXY, ["javascript"], "http"),
+        ("127.0.0.1", ["https"], "http"),
+    ):
+        transport = httpx.AsyncHTTPTransport(local_address=address)
+        async with httpx.AsyncClient(transport=transport) as client:
+            headers = [("X-Forwarded-Proto", value) for value in said]
+            answer = await client.get(f"http://127.0.0.1:{balanced.plain}/v3", headers=headers)
+        (link,) = answer.json()["version"]["links"]
+        assert link["href"] == f"{scheme}://127.0.0.1:{balanced.plain}/v3/", (address, said)
+
+
 @pytest.mark.parametrize(("text", "good"), [("10.0.0.1, fe80::/10", True), ("balancer", False)])
 async def test_who_is_trusted_is_checked(tmp_path: Path, text: str, good: bool) -> None:
     found = await check(Settings(state_dir=tmp_path, trusted_proxies=text))

@@ -61,7 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: str = ""
     """Addresses and networks of load balancers, with commas: their word about clients counts.
 
-    That is X-Forwarded-For and `client_certificate_header`; of others neither counts.
+    That is X-Forwarded-For, X-Forwarded-Proto and `client_certificate_header`; of others none
+    counts, and links say what the API itself speaks.
     """
 
     client_certificate_header: str = "Client-Cert"

@@ -316,8 +316,7 @@ class _Call:
         self.headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         root = scope.get("root_path", "")
         self.path: str = scope["path"].removeprefix(root) if root else scope["path"]
-        scheme = self.headers.get("x-forwarded-proto", scope.get("scheme", "http"))
-        self.base = f"{scheme}://{self.headers.get('host', 'localhost')}{root}"
+        self.base = f"{scope.get('scheme', 'http')}://{self.headers.get('host', 'localhost')}{root}"
         self.request_id = request_id()
         given = self.headers.get("x-openstack-request-id", "")
         self.global_request_id = given if _plausible(given) else ""

@@ -1,4 +1,4 @@
-"""What load balancers that end TLS say of their clients: certificates and addresses.
+"""What load balancers that end TLS say of their clients: certificates, addresses, schemes.
 
 Headers are believed of the balancers alone: anybody else could write them too.
 """
@@ -16,6 +16,7 @@ from cryptography import x509
 
 from aerostat.kit.errors import BadRequest
 
+SCHEMES = ("http", "https")
 Networks = Sequence[IPv4Network | IPv6Network]
 PEM_FRAME = re.compile(r"-----(BEGIN|END) CERTIFICATE-----|\s|^:|:$")
 """What is around the base64 of a certificate: in PEM, and in RFC 9440."""
@@ -47,7 +48,8 @@ class BehindProxies:
     """An application whose clients come through load balancers, some of them.
 
     To the application it looks as if there were none: the client's address is what the nearest
-    balancer saw (X-Forwarded-For), its certificate what it showed there.
+    balancer saw (X-Forwarded-For), its certificate what it showed there, and links begin with the
+    scheme that it spoke (X-Forwarded-Proto).
     """
 
     def __init__(self, app: Any, proxies: Networks, certificate_header: str) -> None:
@@ -58,6 +60,9 @@ class BehindProxies:
         client = scope.get("client")
         if scope["type"] == "http" and client and self._trusted(client[0]):
             scope = {**scope, "client": (self._origin(scope["headers"], client[0]), 0)}
+            scheme = _only(scope["headers"], b"x-forwarded-proto")
+            if scheme in SCHEMES:
+                scope["scheme"] = scheme
             shown = certificate_in(_only(scope["headers"], self._header))
             chain = [shown] if shown else []
             scope["extensions"] = {

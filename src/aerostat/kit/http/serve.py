@@ -37,6 +37,7 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # It would believe whoever comes from this machine.
             date_header=True,
             lifespan="off",
             ws="none",
