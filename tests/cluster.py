@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aerostat.assembly import orphans
 from aerostat.assembly.copies import GaleraCluster, PostgresPair, RabbitCluster
 from aerostat.assembly.engines import HaProxy, MariaDb, PostgreSql, RabbitMq
 from aerostat.assembly.roles import metrics_place, roles_of
@@ -103,13 +104,16 @@ class Cluster:
         """Start a process with these roles; `more` is what its environment has beside."""
         extra = {"AEROSTAT_LISTEN_OFFSET": str(listen_offset), "AEROSTAT_HOST": f"{name}.test"}
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "aerostat.cli", "run", roles],
                 env={**self.environment(), **extra, **more},
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
+        orphans.watch(process)
+        self.processes[name] = process
 
     def environment(self) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -141,13 +145,11 @@ class Cluster:
 
     def kill(self, name: str) -> None:
         """kill -9 a process."""
-        self.processes[name].kill()
-        self.processes[name].wait()
+        orphans.end(self.processes[name], signal.SIGKILL, READY_S)
 
     def stop(self, name: str) -> None:
         """End a process in good order."""
-        self.processes[name].send_signal(signal.SIGTERM)
-        self.processes[name].wait(READY_S)
+        orphans.end(self.processes[name], signal.SIGTERM, READY_S)
 
     @property
     def auth_url(self) -> str:
@@ -204,8 +206,7 @@ class Cluster:
     def close(self) -> None:
         """End everything."""
         for process in self.processes.values():
-            process.kill()
-            process.wait()
+            orphans.end(process, signal.SIGKILL, READY_S)
         for server in (self.proxy, self.rabbit, self.database):
             if server is not None:
                 server.kill()

@@ -1,18 +1,15 @@
-"""Real servers for tests: started once when first asked for, ended with the test run.
+"""Real servers for tests: started once when first asked for, gone with the test run.
 
 AEROSTAT_TEST_DATABASE=postgresql (or mariadb) runs every test's cloud on that engine.
 """
 
-import atexit
 import itertools
 import os
-import shutil
-import tempfile
-from pathlib import Path
 
 from aerostat.assembly.ceph import Ceph
 from aerostat.assembly.engines import MariaDb, PostgreSql, RabbitMq, Server
 from aerostat.assembly.swift import Swift
+from tests.folders import new_folder
 
 KINDS: dict[str, type[Server]] = {
     "postgresql": PostgreSql,
@@ -29,12 +26,8 @@ _count = itertools.count(1)
 def server(kind: str) -> Server:
     """Return the server of this test run, started."""
     if kind not in _running:
-        folder = Path(tempfile.mkdtemp(prefix=f"aerostat-{kind}-"))
-        folder.chmod(0o755)
-        made = KINDS[kind](folder / "server")
+        made = KINDS[kind](new_folder(kind) / "server")
         made.start()
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        atexit.register(made.kill)
         _running[kind] = made
     return _running[kind]
 

@@ -6,7 +6,6 @@ On MariaDB they know of no database: a process with the role glance-registry own
 import http.client
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,8 +154,7 @@ def _killed_while_it_uploads(images: Images) -> None:
     images.wait(lambda: images.status(2, image_id) == "saving")
     busy = images.ask(2, "PUT", path, content=DATA, headers=OCTETS)
     assert busy.status_code == 409
-    images.processes["glance-1"].send_signal(signal.SIGKILL)
-    images.processes["glance-1"].wait()
+    images.kill("glance-1")
     connection.close()
     assert len(images.staging(1)) == 1
     images.wait(lambda: images.status(2, image_id) == "queued")

@@ -1,12 +1,12 @@
 """A Ceph cluster of one's own for tests: one monitor, one OSD of 4 GiB in a file, one pool."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 from pathlib import Path
 
+from aerostat.assembly import orphans
 from aerostat.assembly.engines import READY_S, Server
 from aerostat.kit.errors import Unsupported
 from aerostat.kit.ids import new_uuid
@@ -141,9 +141,5 @@ class Ceph(Server):
     def _end(self, number: signal.Signals) -> None:
         osd, self._osd = self._osd, None
         if osd is not None:
-            try:
-                os.killpg(osd.pid, number)
-            except ProcessLookupError:
-                pass
-            osd.wait(READY_S)
+            orphans.end(osd, number, READY_S)
         super()._end(number)

@@ -14,6 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from aerostat.assembly import orphans
 from aerostat.kit.errors import DeadlineExceeded, Unsupported
 
 PACKAGES = (
@@ -87,9 +88,12 @@ class Server:
         self.process = self.spawn(self.command())
 
     def spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        """Start a process as the server's user, with its environment and log."""
+        """Start a process as the server's user, with its environment and log.
+
+        It ends with this process at the latest.
+        """
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self._as_user(command),
                 stdout=log,
                 stderr=log,
@@ -98,6 +102,8 @@ class Server:
                 cwd=self.folder,
                 start_new_session=True,
             )
+        orphans.watch(process)
+        return process
 
     def command(self) -> list[str]:
         """Return the command that stays in the foreground."""
@@ -154,11 +160,7 @@ class Server:
 
     def _end(self, number: signal.Signals) -> None:
         if self.process is not None:
-            try:
-                os.killpg(self.process.pid, number)
-            except ProcessLookupError:
-                pass
-            self.process.wait(READY_S)
+            orphans.end(self.process, number, READY_S)
             self.process = None
 
 

@@ -4,12 +4,12 @@ Its tokens are checked by a keystone that need not be there yet when it starts.
 """
 
 import http.client
-import os
 import shutil
 import signal
 import subprocess
 from pathlib import Path
 
+from aerostat.assembly import orphans
 from aerostat.assembly.engines import READY_S, Server, free_port
 
 KINDS = ("account", "container", "object")
@@ -105,11 +105,7 @@ class Swift(Server):
     def _end(self, number: signal.Signals) -> None:
         others, self._others = self._others, []
         for one in others:
-            try:
-                os.killpg(one.pid, number)
-            except ProcessLookupError:
-                pass
-            one.wait(READY_S)
+            orphans.end(one, number, READY_S)
         super()._end(number)
 
 
