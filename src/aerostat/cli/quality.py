@@ -15,6 +15,9 @@ BIN = Path(sys.prefix) / "bin"
 POLICY = Path("/usr/sbin/policy-rc.d")
 """Debian asks it before it starts a service. Source: invoke-rc.d(8)."""
 
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadgroup"]
+"""The machine's own tests one after the other (tests/conftest.py), beside them all the rest."""
+
 CHECKS = (
     ("ruff check", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
@@ -31,7 +34,8 @@ def run(command: Command) -> int:
     _install_servers(console)
     failed = [] if command.options.rest else _checks(root, console)
     console.say(f"  {'pytest':<34} from here on")
-    code = subprocess.call([BIN / "python", "-m", "pytest", *command.options.rest], cwd=root)
+    words = command.options.rest or SIDE_BY_SIDE
+    code = subprocess.call([BIN / "python", "-m", "pytest", *words], cwd=root)
     return code or (1 if failed else 0)
 
 
