@@ -11,6 +11,7 @@ from tests.sim.test_server_sagas import status
 from tests.whole_cloud import User, WholeCloud
 
 from aerostat.kit.clock import SystemClock
+from aerostat.services.nova.model.guest import PowerState
 
 
 @pytest.fixture
@@ -184,6 +185,18 @@ async def test_live_migrations_are_shown_forced_and_given_up(cloud: WholeCloud) 
     assert await is_whole(cloud, admin, server_id, "tiny", 128) != here
     listed = (await admin.get("nova", "/v2.1/os-migrations")).json()["migrations"]
     assert [m["status"] for m in listed] == ["completed", "cancelled"]
+
+
+async def test_a_paused_server_moves_paused(cloud: WholeCloud) -> None:
+    admin, server_id, _ = await built(cloud)
+    here = (await status(admin, server_id))["OS-EXT-SRV-ATTR:host"]
+    await act(cloud, admin, server_id, {"pause": None})
+    await act(cloud, admin, server_id, {"os-migrateLive": {"host": None, "block_migration": True}})
+    server = await status(admin, server_id)
+    assert (server["status"], server["OS-EXT-SRV-ATTR:host"] != here) == ("PAUSED", True)
+    assert where(cloud, server_id) == {server["OS-EXT-SRV-ATTR:host"]: PowerState.PAUSED}
+    await act(cloud, admin, server_id, {"unpause": None})
+    await is_whole(cloud, admin, server_id, "tiny", 128)
 
 
 async def test_versions_of_migrations(cloud: WholeCloud) -> None:

@@ -21,7 +21,8 @@ DONE = MigrationStats(
 class FakeMoves:
     """The moving half of FakeDriver, over its dicts.
 
-    `live_s`: seconds that a live migration takes; it can be given up or forced meanwhile.
+    `live_s`: seconds that a live migration takes; it can be given up or forced meanwhile. A guest's
+    memory is its power state, which the URL of an offer holds.
     """
 
     states: dict[str, PowerState]
@@ -36,7 +37,7 @@ class FakeMoves:
         self.live_s = 0.0
         self.aside: dict[str, PowerState] = {}
         self.left: set[str] = set()
-        self.arriving: dict[str, GuestSpec] = {}
+        self.arriving: dict[str, DiskOffer] = {}
         self._flights: dict[str, asyncio.Future[bool]] = {}
 
     async def _enter(self, operation: str, server_id: str) -> None:
@@ -56,7 +57,8 @@ class FakeMoves:
         await self._enter("offer", server_id)
         if server_id not in (self.aside if aside else self.states):
             raise NotFound(f"Instance {server_id} could not be found.", code="guest_not_found")
-        return DiskOffer(url="", files=["disk"], disk_bytes=DISK_BYTES)
+        state = PowerState.SHUTDOWN if aside else self.states[server_id]
+        return DiskOffer(url=state, files=["disk"], disk_bytes=DISK_BYTES)
 
     async def withdraw(self, server_id: str) -> None:
         await self._enter("withdraw", server_id)
@@ -86,7 +88,7 @@ class FakeMoves:
 
     async def live_prepare(self, spec: GuestSpec, offer: DiskOffer, shared: bool) -> None:
         await self._enter("live_prepare", spec.server_id)
-        self.arriving[spec.server_id] = spec
+        self.arriving[spec.server_id] = offer
 
     async def live_migrate(
         self, server_id: str, target: LiveTarget, copy_disks: bool
@@ -141,9 +143,13 @@ class FakeMoves:
 
     async def live_arrived(self, spec: GuestSpec) -> None:
         await self._enter("live_arrived", spec.server_id)
-        self.arriving.pop(spec.server_id, None)
-        if spec.server_id not in self.states:
-            self.specs[spec.server_id] = spec
+        offer = self.arriving.pop(spec.server_id, None)
+        if spec.server_id in self.states:
+            return
+        self.specs[spec.server_id] = spec
+        if offer is not None and offer.url == PowerState.PAUSED:
+            self._set(spec.server_id, PowerState.PAUSED)
+        else:
             self._boot(spec.server_id)
 
     async def forget_guest(self, server_id: str, keep_files: bool) -> None:
