@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from aerostat.kit.bus.endpoint import Endpoint
 
+AUTO = "auto"
+"""As the id of a network: the project's only one, or else one that is made for it."""
+
 
 class RequestedNetwork(Struct, frozen=True):
     """One NIC as the user asked for it: a network or a port, maybe with an address."""
@@ -94,12 +97,12 @@ class Network(Protocol):
         security_groups: list[str],
         count: int,
     ) -> list[RequestedNetwork]:
-        """Return the NICs that `requested` means; None means "auto": the only usable network.
+        """Return the NICs that `requested` means; None means the only usable network.
 
-        Auto without any network is no NIC at all; without one but with several networks is a
-        Conflict. Names in `security_groups` are names or ids.
-        Raises: BadRequest, NotFound (network, port, security group), Conflict (port in use,
-        address in use, several networks), QuotaExceeded (ports).
+        None without any network is no NIC at all, and AUTO then stays, for `ensure_ports` to make
+        one; several networks are a Conflict. Names in `security_groups` are names or ids.
+        Raises: BadRequest (none can be made), NotFound (network, port, security group), Conflict
+        (port in use, address in use, several networks), QuotaExceeded (ports).
         """
         ...
 

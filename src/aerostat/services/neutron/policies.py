@@ -162,6 +162,7 @@ OTHERS = [
     Rule("get_service_provider", ANYONE),
     Rule("get_network_ip_availability", ADMIN),
     Rule("get_auto_allocated_topology", PROJECT_READER_OR_ADMIN),
+    Rule("delete_auto_allocated_topology", PROJECT_MEMBER_OR_ADMIN),
 ]
 
 RULES: list[Rule] = [

@@ -9,6 +9,7 @@ from aerostat.services.neutron import policies
 from aerostat.services.neutron.api import (
     address_scopes,
     agents,
+    auto_allocated_topology,
     extensions,
     floatingips,
     metering_label_rules,
@@ -43,6 +44,7 @@ NOUNS = (
     quotas.routes,
     extensions.routes,
     surroundings.routes,
+    auto_allocated_topology.routes,
     tags.routes,
 )
 

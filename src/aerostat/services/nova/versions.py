@@ -6,6 +6,7 @@ Source: compute api-ref, "REST API Version History".
 from collections.abc import Callable
 from typing import Any
 
+from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.microversion import (
     Document,
     Version,
@@ -151,8 +152,11 @@ def _image_without_properties(item: dict[str, Any]) -> None:
 
 
 def _networks_optional(doc: Document) -> Document:
-    if isinstance(doc.get("server"), dict):
-        doc["server"].setdefault("networks", "auto")
+    server = doc.get("server")
+    if isinstance(server, dict) and isinstance(server.setdefault("networks", []), str):
+        raise BadRequest(
+            "Invalid input for field/attribute networks. It is a list.", field="networks"
+        )
     return doc
 
 

@@ -238,6 +238,20 @@ metering_rules = Table(
     Column("excluded", Boolean, nullable=False, default=False),
 )
 
+auto_topologies = Table(
+    "neutron_auto_topologies",
+    metadata,
+    Column("project_id", NAME, primary_key=True),
+    Column(
+        "network_id",
+        UUID,
+        ForeignKey("neutron_networks.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("router_id", UUID, ForeignKey("neutron_routers.id", ondelete="SET NULL"), index=True),
+)
+
 tags = Table(
     "neutron_tags",
     metadata,

@@ -26,6 +26,8 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     segment = _segment(tx, call, {name: values.pop(name, None) for name in SEGMENT})
     most = _mtu(call, segment["network_type"])
     values["mtu"] = _checked_mtu(values.pop("mtu", 0), most)
+    if values.get("is_default"):
+        _check_sole_default(tx, "")
     security_groups.default_of(tx, call, owner)
     return rows.add(tx, call, t.networks, {**_columns(values), **segment, "project_id": owner})
 
@@ -117,10 +119,29 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
         _unshare(tx, row)
     if values.get("router:external") is False and row.external:
         _internalise(tx, row)
+    if values.get("is_default"):
+        _check_sole_default(tx, row.id)
     if "mtu" in values:
         values["mtu"] = _checked_mtu(values["mtu"], _mtu(call, row.network_type))
     rows.change(tx, call, t.networks, row.id, _columns(values))
     notices.changed(tx, call, [row.id])
+
+
+def default_external(tx: Tx) -> str | None:
+    """Return the network that projects without any other go out by, if there is one."""
+    c = t.networks.c
+    stmt = select(c.id).where(c.external.is_(True), c.is_default.is_(True)).order_by(c.id)
+    found = tx.scalar(stmt)
+    return None if found is None else str(found)
+
+
+def _check_sole_default(tx: Tx, network_id: str) -> None:
+    other = default_external(tx)
+    if other not in (None, network_id):
+        raise faults.conflict(
+            "DefaultExternalNetworkExists",
+            f"A default external network already exists: {other}.",
+        )
 
 
 def _unshare(tx: Tx, row: Any) -> None:

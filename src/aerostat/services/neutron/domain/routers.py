@@ -279,6 +279,12 @@ def remove_interface(tx: Tx, call: Call, row: Any, body: dict[str, Any]) -> dict
     return view
 
 
+def interfaces(tx: Tx, router_id: str) -> Any:
+    """Return the ports by which a router is on subnets."""
+    stmt = select(t.ports).where(P.device_id == router_id, P.device_owner == INTERFACE)
+    return tx.all(stmt.order_by(P.id))
+
+
 def _interface(tx: Tx, row: Any, port_id: Any, subnet_id: Any) -> Any:
     stmt = select(t.ports).where(P.device_id == row.id, P.device_owner == INTERFACE)
     if subnet_id:

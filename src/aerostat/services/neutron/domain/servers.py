@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from aerostat.contracts.network import RequestedNetwork
+from aerostat.contracts.network import AUTO, RequestedNetwork
 from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, NotFound
@@ -13,6 +13,7 @@ from aerostat.services.neutron.db import tables as t
 from aerostat.services.neutron.db.collections import NETWORKS, PORTS
 from aerostat.services.neutron.domain import (
     addresses,
+    auto_topology,
     binding,
     dhcp,
     notices,
@@ -38,11 +39,13 @@ def check(
     """Return the NICs that a request means. Raises: see contracts.network.Network.check."""
     project = call.ctx.project_id
     group_ids(tx, call, project, groups)
-    nics = _auto(tx, project) if requested is None else requested
+    nics = _settled(tx, project, requested)
     new = 0
     for nic in nics:
         if nic.port_id is not None:
             _check_port(tx, call, nic.port_id, count)
+        elif nic.network_id == AUTO:
+            new += 1
         else:
             new += 1
             _check_network(tx, call, nic, count)
@@ -54,7 +57,26 @@ def check(
     return nics
 
 
-def _auto(tx: Tx, project: str) -> list[RequestedNetwork]:
+def _settled(
+    tx: Tx, project: str, requested: list[RequestedNetwork] | None
+) -> list[RequestedNetwork]:
+    if requested is None:
+        return _usable(tx, project)
+    if not any(nic.network_id == AUTO for nic in requested):
+        return requested
+    found = _usable(tx, project)
+    if not found:
+        try:
+            auto_topology.check(tx, project)
+        except Conflict as why:
+            raise BadRequest(
+                f"Unable to automatically allocate a network for project {project}",
+                field="networks",
+            ) from why
+    return found or requested
+
+
+def _usable(tx: Tx, project: str) -> list[RequestedNetwork]:
     def usable(condition: Any) -> list[str]:
         stmt = select(N.id).where(condition, N.external.is_(False))
         return [row[0] for row in tx.all(stmt)]
@@ -191,7 +213,10 @@ def _make(
     tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, where: tuple[int, list[str]]
 ) -> None:
     place, groups = where
-    network = network_of(tx, str(nic.network_id))
+    wanted = nic.network_id
+    if wanted == AUTO:
+        wanted = auto_topology.ensure(tx, call, wish.project_id)
+    network = network_of(tx, str(wanted))
     if network is None:
         raise NotFound(f"Network {nic.network_id} could not be found.")
     quotas.check(tx, call, "port", wish.project_id)

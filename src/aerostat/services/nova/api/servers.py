@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import UnsetType
 
-from aerostat.contracts.network import RequestedNetwork
+from aerostat.contracts.network import AUTO, RequestedNetwork
 from aerostat.kit.errors import BadRequest
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.kit.http.schema import parse_bool
@@ -151,8 +151,8 @@ def _wants_volumes(mapping: list[dict[str, Any]] | None) -> bool:
 
 
 def _networks(body: ServerCreate) -> list[RequestedNetwork] | None:
-    if body.networks == "auto":
-        return None
+    if body.networks == AUTO:
+        return [RequestedNetwork(AUTO)]
     if body.networks == "none":
         return []
     if isinstance(body.networks, str):
