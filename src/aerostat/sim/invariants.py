@@ -44,6 +44,7 @@ class Books(Struct, frozen=True):
     servers: dict[str, Server]
     sagas: list[Record]
     moves: list[Migration]
+    leftovers: list[tuple[str, str]]
     claims: dict[str, dict[str, dict[str, int]]]
     provider_of: dict[str, str]
     ports: list[Any]
@@ -63,6 +64,7 @@ def read_books(tx: Tx) -> Books:
             for r in reversed(sagas.of_key(tx, key))
         ],
         moves=[Migration(*row) for row in tx.all(select(nova.migrations))],
+        leftovers=[(row.host, row.server_uuid) for row in tx.all(select(nova.leftovers))],
         claims=allocations.everything(tx),
         provider_of={h.host: h.uuid for h in nova_hosts.hosts(tx)},
         ports=list(tx.all(select(neutron.ports).order_by(neutron.ports.c.id))),
@@ -149,9 +151,12 @@ def _strangers(books: Books, guests: Guests) -> Iterator[str]:
             yield f"claim of {consumer}, which is no server"
         elif list(held) != [books.provider_of[move.source_compute]]:
             yield f"claim of move {consumer} from {move.source_compute} is {held}"
+    for host, server_id in books.leftovers:
+        yield f"{host} was not cleaned of {server_id}"
     for move in books.moves:
         server = books.servers[move.instance_uuid]
-        if not move.over and (server.vm_state != VmState.RESIZED or move.uuid not in waiting):
+        verdict_waits = server.vm_state in (VmState.RESIZED, VmState.ERROR)
+        if not move.over and not (verdict_waits and move.uuid in waiting):
             yield f"move {move.uuid} of {server.uuid} ({server.vm_state}) rests in {move.status}"
 
 

@@ -103,6 +103,8 @@ class Conductor:
             hosts.seen(tx, host, "nova-compute", nova.ids(), nova.clock.now())
             if ailment:
                 hosts.follow_health(tx, host, ailment)
+            else:
+                live.settle(tx, nova, host)
             live.confirm_overdue(tx, nova, host)
             snapshots.offload_overdue(tx, nova, system_context(request_id()), host)
 

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 from aerostat.kit.db.among import among
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound
+from aerostat.services.nova.db import leftovers
 from aerostat.services.nova.db import tables as t
 from aerostat.services.nova.model.guest import HostFacts
 
@@ -156,6 +157,7 @@ def remove_service(tx: Tx, service: Service) -> None:
     tx.run(t.services.delete().where(S.id == service.id))
     if service.binary == "nova-compute":
         tx.run(t.hosts.delete().where(H.host == service.host))
+        leftovers.forget_host(tx, service.host)
 
 
 def aggregates(tx: Tx) -> list[Aggregate]:

@@ -141,6 +141,15 @@ hosts = Table(
     Column("updated_at", Double, nullable=False),
 )
 
+leftovers = Table(
+    "nova_leftovers",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("server_uuid", String(36), primary_key=True),
+    Column("created_at", Double, nullable=False),
+    Index("ix_nova_leftovers_server", "server_uuid"),
+)
+
 aggregates = Table(
     "nova_aggregates",
     metadata,

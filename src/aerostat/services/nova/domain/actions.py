@@ -9,6 +9,7 @@ from aerostat.kit.saga.store import Record
 from aerostat.services.nova.agent.endpoint import compute_host
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.db.tables import sagas
+from aerostat.services.nova.domain import states
 from aerostat.services.nova.domain.servers import check_unlocked, project_of
 from aerostat.services.nova.model.guest import Diagnostics
 from aerostat.services.nova.model.server import ACTIONS, Server
@@ -26,6 +27,8 @@ async def act(nova: Nova, ctx: Context, uuid: str, name: str) -> None:
         server = rows.get(tx, uuid, project_of(ctx))
         check_unlocked(server, ctx)
         host = check_state(server, name)
+        if name != "stop":
+            states.check_alone(tx, nova, server, "reboot")
         rows.change(tx, uuid, nova.clock.now(), task_state=ACTIONS[name].task)
         params = server_power.Params(uuid, host, name)
         saga = server_power.SAGAS["reboot" if name == "reboot_hard" else name]

@@ -6,7 +6,7 @@ from aerostat.kit.context import Context, system_context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest
 from aerostat.kit.ids import request_id
-from aerostat.services.nova.db import hosts, moves
+from aerostat.services.nova.db import hosts, leftovers, moves
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.domain import resizing, states
 from aerostat.services.nova.domain.resizing import Move
@@ -90,6 +90,7 @@ async def evacuate(nova: Nova, ctx: Context, uuid: str, wish: EvacuateWish) -> N
         resizing.check_destination(tx, server, wish.host)
         if _is_up(tx, nova, source):
             raise BadRequest(f"Compute service of {source} is still in use.")
+        states.check_alone(tx, nova, server, "evacuate")
         kind, status = MigrationType.EVACUATION, MigrationStatus.ACCEPTED
         flavor = Flavor(**server.flavor)
         move = Move(kind=kind, status=status, flavor=flavor, host=wish.host)
@@ -121,11 +122,21 @@ async def follow(nova: Nova, host: str, server_id: str) -> None:
 
 def clean_up(tx: Tx, nova: Nova, host: str, guests: list[str]) -> None:
     """Start removing, from a host that is back, what left it or was given up meanwhile."""
+    settle(tx, nova, host)
     ctx, saga = system_context(request_id()), evacuated_cleanup.saga
     for migration in moves.left_on(tx, host, MigrationStatus.DONE, [MigrationType.EVACUATION]):
         params = evacuated_cleanup.Params(migration.instance_uuid, host, migration.uuid)
         nova.sagas.start(tx, saga, params, ctx, migration.instance_uuid)
     remove_strangers(tx, nova, host, guests)
+
+
+def settle(tx: Tx, nova: Nova, host: str) -> None:
+    """Start undoing on a host that answers again what could not be undone there."""
+    ctx, saga = system_context(request_id()), evacuated_cleanup.saga
+    for server_id in leftovers.on_host(tx, host):
+        if not nova.sagas.store.unfinished(tx, server_id):
+            params = evacuated_cleanup.Params(server_id, host)
+            nova.sagas.start(tx, saga, params, ctx, server_id)
 
 
 def remove_strangers(tx: Tx, nova: Nova, host: str, guests: list[str]) -> None:

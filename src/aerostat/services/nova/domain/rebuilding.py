@@ -8,7 +8,7 @@ from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict
 from aerostat.services.nova.db import servers as rows
-from aerostat.services.nova.domain import quotas
+from aerostat.services.nova.domain import quotas, states
 from aerostat.services.nova.domain.servers import (
     check_fit,
     check_unlocked,
@@ -46,6 +46,7 @@ async def rebuild(nova: Nova, ctx: Context, uuid: str, wanted: Rebuild) -> Serve
         server = rows.get(tx, uuid, project_of(ctx))
         check_unlocked(server, ctx)
         host = _check_state(server)
+        states.check_alone(tx, nova, server, "rebuild")
         check_fit(image, Flavor(**server.flavor))
         values = {**wanted.values, "image_id": image.id, "image": structs.asdict(image)}
         if "metadata" in values:

@@ -32,6 +32,7 @@ async def rescue(nova: Nova, ctx: Context, uuid: str, image_ref: str | None) -> 
     def write(tx: Tx) -> None:
         now = rows.get(tx, uuid, project_of(ctx))
         states.check(now, ctx, "rescue", RESCUABLE)
+        states.check_alone(tx, nova, now, "rescue")
         params = server_rescue.Params(uuid, states.host_of(now, "rescue"), image.id)
         rows.change(tx, uuid, nova.clock.now(), task_state=TaskState.RESCUING)
         nova.sagas.start(tx, server_rescue.rescue, params, ctx, uuid)

@@ -1,5 +1,7 @@
 """Resizing and migrating servers that are at rest, and the verdict on it afterwards."""
 
+from collections.abc import Collection
+
 from msgspec import Struct, structs
 
 from aerostat.kit.context import Context
@@ -150,7 +152,7 @@ async def confirm(nova: Nova, ctx: Context, uuid: str) -> None:
     """
 
     def write(tx: Tx) -> None:
-        server, migration = _resized(tx, ctx, uuid, "confirmResize")
+        server, migration = _resized(tx, ctx, uuid, "confirmResize", (VmState.RESIZED,))
         start_confirming(tx, nova, ctx, server.uuid, migration)
 
     await nova.db.write(write)
@@ -174,7 +176,8 @@ async def revert(nova: Nova, ctx: Context, uuid: str) -> None:
     """
 
     def write(tx: Tx) -> None:
-        server, migration = _resized(tx, ctx, uuid, "revertResize")
+        allowed = (VmState.RESIZED, VmState.ERROR)  # what has not been reverted in time
+        server, migration = _resized(tx, ctx, uuid, "revertResize", allowed)
         old, now = migration.flavor(old=True), nova.clock.now()
         quotas.check_growth(
             tx, server.project_id, old.vcpus - server.vcpus, old.ram_mib - server.ram_mib
@@ -189,10 +192,13 @@ async def revert(nova: Nova, ctx: Context, uuid: str) -> None:
     await nova.db.write(write)
 
 
-def _resized(tx: Tx, ctx: Context, uuid: str, action: str) -> tuple[Server, Migration]:
+def _resized(
+    tx: Tx, ctx: Context, uuid: str, action: str, allowed: Collection[VmState]
+) -> tuple[Server, Migration]:
     server = rows.get(tx, uuid, project_of(ctx))
-    states.check(server, ctx, action, (VmState.RESIZED,))
+    states.check(server, ctx, action, allowed)
     migration = moves.last(tx, uuid, MigrationStatus.FINISHED)
     if migration is None:
+        states.check(server, ctx, action, (VmState.RESIZED,))
         raise BadRequest("Instance has not been resized.")
     return server, migration

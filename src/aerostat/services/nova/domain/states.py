@@ -3,9 +3,12 @@
 from collections.abc import Collection
 
 from aerostat.kit.context import Context
+from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict
+from aerostat.services.nova.db import hosts, leftovers
 from aerostat.services.nova.domain.servers import check_unlocked
 from aerostat.services.nova.model.server import Server, VmState
+from aerostat.services.nova.runtime import Nova
 
 AT_REST: tuple[str | None, ...] = (None,)
 
@@ -31,6 +34,23 @@ def check(
             f"Cannot '{action}' instance {server.uuid} while it is in task_state "
             f"{server.task_state}"
         )
+
+
+def check_alone(tx: Tx, nova: Nova, server: Server, action: str) -> None:
+    """Return if no other host may yet start a guest of a server in ERROR, which was moved there.
+
+    Such a host did not answer; it is cleaned when it does. One that is down is the operator's
+    word that it runs nothing. Raises: Conflict.
+    """
+    if server.vm_state != VmState.ERROR:
+        return
+    now, down_s = nova.clock.now(), nova.config.service_down_time_s
+    for host in leftovers.of_server(tx, server.uuid):
+        if host != server.host and hosts.is_up(tx, host, now, down_s):
+            raise Conflict(
+                f"Cannot '{action}' instance {server.uuid}: another host has to be cleaned of it "
+                "first, and does not answer."
+            )
 
 
 def host_of(server: Server, action: str) -> str:

@@ -5,9 +5,10 @@ from typing import Any
 
 from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Fault, NoValidHost, Unavailable
+from aerostat.kit.errors import Fault, NoValidHost
 from aerostat.kit.log import Logger
 from aerostat.kit.saga.saga import Run
+from aerostat.services.nova.db import leftovers
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.guest import SILENT
 from aerostat.services.nova.runtime import Nova
@@ -36,16 +37,28 @@ def say_why(tx: Tx, run: Run[Any], why: Fault, **values: Any) -> None:
     rows.change(tx, run.p.server_id, run.now, task_state=None, fault=fault, **values)
 
 
-async def undo_there(nova: Nova, run: Run[Any], host: str, work: Awaitable[None]) -> None:
+async def undo_there(nova: Nova, run: Run[Any], host: str, work: Awaitable[None]) -> bool:
     """Wait for what undoes something on a host, but not for a host that does not answer.
 
-    That is one whose hypervisor is silent, or any once the saga's time is up: what it has of the
-    server then is removed when it is back (domain.live.clean_up), or said by its guest's state.
-    Raises: Unavailable (it is to be tried again).
+    That is one whose hypervisor is silent, or whatever fails once the saga's time is up. The host
+    is cleaned as soon as it answers again (domain.live.clean_up). Tells whether it was undone.
+
+    Raises: Fault (it is to be tried again).
     """
+    done = await try_there(nova, run, host, work)
+    if not done:
+        now, server_id = nova.clock.now(), run.p.server_id
+        await nova.db.write(leftovers.leave, host, server_id, now)
+    return done
+
+
+async def try_there(nova: Nova, run: Run[Any], host: str, work: Awaitable[None]) -> bool:
+    """Like `undo_there`, for what leaves nothing behind when it is not done."""
     try:
         await work
-    except Unavailable as why:
+    except Fault as why:
         if why.code != SILENT and nova.clock.now() < run.ends:
             raise
         log.warning("host.not_undone", host=host, server_id=run.p.server_id, code=why.code)
+        return False
+    return True

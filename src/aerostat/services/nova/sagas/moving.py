@@ -11,7 +11,7 @@ from aerostat.kit.errors import Fault, NotFound
 from aerostat.kit.saga.engine import Cancelled
 from aerostat.kit.saga.saga import Run
 from aerostat.services.nova.agent.moving import ComputeMoves, compute_moves
-from aerostat.services.nova.db import hosts, moves
+from aerostat.services.nova.db import hosts, leftovers, moves
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.flavor import Flavor
 from aerostat.services.nova.model.guest import GuestImage, GuestSpec, PowerState
@@ -108,8 +108,12 @@ def given_up(why: Fault) -> bool:
 
 
 def stay(tx: Tx, run: Run[Any], why: Fault) -> None:
-    """The move failed and was taken back: the server is what it was, the move is in `error`."""
+    """The move failed and was taken back: the server is what it was, the move is in `error`.
+
+    Where a host did not answer, it is not known what the server is: it is in ERROR.
+    """
     now = failed_at(tx, run)
     migration = moves.get(tx, run.p.migration_id)
     moves.change(tx, migration.uuid, now, status=MigrationStatus.ERROR)
-    fail(tx, run, why, vm_state=migration.old_vm_state)
+    unknown = leftovers.of_server(tx, run.p.server_id)
+    fail(tx, run, why, vm_state=VmState.ERROR if unknown else migration.old_vm_state)

@@ -16,6 +16,7 @@ from aerostat.services.nova.model.flavor import Flavor
 from aerostat.services.nova.model.migration import MigrationStatus
 from aerostat.services.nova.model.server import TaskState, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import undo_there
 from aerostat.services.nova.sagas.moving import (
     failed_at,
     fault_of,
@@ -118,7 +119,8 @@ async def remove(nova: Nova, run: Run[Params]) -> None:
     """Remove the guest over there; disks that are shared stay."""
     found = run[scheduling]
     there = moves_of(nova, found.host)
-    await there.forget_guest(server_id=run.p.server_id, keep_files=found.shared)
+    work = there.forget_guest(server_id=run.p.server_id, keep_files=found.shared)
+    await undo_there(nova, run, found.host, work)
 
 
 @saga.succeeded

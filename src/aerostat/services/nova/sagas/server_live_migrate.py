@@ -11,14 +11,15 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Fault
 from aerostat.kit.saga.engine import Cancelled
 from aerostat.kit.saga.saga import Run, Saga
-from aerostat.services.nova.db import moves
+from aerostat.services.nova.db import leftovers, moves
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.flavor import Flavor
 from aerostat.services.nova.model.guest import GuestSpec
 from aerostat.services.nova.model.migration import MigrationStats, MigrationStatus
 from aerostat.services.nova.model.moving import DiskOffer, LiveTarget
-from aerostat.services.nova.model.server import Server, TaskState
+from aerostat.services.nova.model.server import Server, TaskState, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import try_there, undo_there
 from aerostat.services.nova.sagas.moving import (
     failed_at,
     fault_of,
@@ -126,7 +127,8 @@ async def _guest(nova: Nova, run: Run[Params], host: str | None) -> GuestSpec:
 @check_can_live_migrate_destination.undo
 async def withdraw(nova: Nova, run: Run[Params]) -> None:
     """Offer nothing any more; the claim goes with swapping back."""
-    await moves_of(nova, run.p.source).withdraw(server_id=run.p.server_id)
+    work = moves_of(nova, run.p.source).withdraw(server_id=run.p.server_id)
+    await try_there(nova, run, run.p.source, work)
 
 
 @check_can_live_migrate_destination.record
@@ -151,13 +153,17 @@ async def pre_live_migration(nova: Nova, run: Run[Params]) -> LiveTarget:
 
 @pre_live_migration.undo
 async def rollback_live_migration_at_destination(nova: Nova, run: Run[Params]) -> None:
-    """Remove what was made ready, unless the guest runs there after all."""
-    found = run[check_can_live_migrate_destination]
-    if (await nova.db.read(rows.get, run.p.server_id)).host == found.host:
+    """Remove what was made ready, unless the guest runs there after all, or may do so."""
+    found, server_id = run[check_can_live_migrate_destination], run.p.server_id
+    if (await nova.db.read(rows.get, server_id)).host == found.host:
         return
-    await nova.network.move_ports(server_id=run.p.server_id, host=run.p.source)
+    await nova.network.move_ports(server_id=server_id, host=run.p.source)
+    if run.p.source in await nova.db.read(leftovers.of_server, server_id):
+        await nova.db.write(leftovers.leave, found.host, server_id, nova.clock.now())
+        return
     there = moves_of(nova, found.host)
-    await there.forget_guest(server_id=run.p.server_id, keep_files=found.target.shared)
+    work = there.forget_guest(server_id=server_id, keep_files=found.target.shared)
+    await undo_there(nova, run, found.host, work)
 
 
 @pre_live_migration.record
@@ -179,12 +185,21 @@ async def live_migration(nova: Nova, run: Run[Params]) -> MigrationStats:
 @live_migration.undo
 async def stay_or_land(nova: Nova, run: Run[Params]) -> None:
     """Give it up; if the guest had left already, finish its move."""
-    source = moves_of(nova, run.p.source)
-    if (await nova.db.read(rows.get, run.p.server_id)).host == run.p.source:
-        if await source.live_abort(server_id=run.p.server_id):
+    server_id, source = run.p.server_id, run.p.source
+    if (await nova.db.read(rows.get, server_id)).host == source:
+        await undo_there(nova, run, source, _give_up(nova, run))
+        if (await nova.db.read(rows.get, server_id)).host == source:
             return
+    host = run[check_can_live_migrate_destination].host
+    await nova.network.move_ports(server_id=server_id, host=host)
+    await undo_there(nova, run, host, _arrive(nova, run))
+    await undo_there(nova, run, source, _leave(nova, run))
+    await nova.placement.release(consumer_id=run.p.migration_id)
+
+
+async def _give_up(nova: Nova, run: Run[Params]) -> None:
+    if not await moves_of(nova, run.p.source).live_abort(server_id=run.p.server_id):
         await nova.db.write(lambda tx: _moved(tx, run, nova.clock.now()))
-    await _land(nova, run)
 
 
 @live_migration.record
@@ -205,18 +220,22 @@ def _moved(tx: Tx, run: Run[Params], now: float) -> None:
 @saga.step
 async def post_live_migration(nova: Nova, run: Run[Params]) -> None:
     """Let the network follow, keep the guest there, forget it here; all may be repeated."""
-    await _land(nova, run)
-
-
-async def _land(nova: Nova, run: Run[Params]) -> None:
-    found, server_id = run[check_can_live_migrate_destination], run.p.server_id
-    await connect(nova, server_id, found.host)
-    spec = await _guest(nova, run, None)
-    await moves_of(nova, found.host).live_arrived(spec=spec)
-    source = moves_of(nova, run.p.source)
-    await source.withdraw(server_id=server_id)
-    await source.forget_guest(server_id=server_id, keep_files=found.target.shared)
+    await _arrive(nova, run)
+    await _leave(nova, run)
     await nova.placement.release(consumer_id=run.p.migration_id)
+
+
+async def _arrive(nova: Nova, run: Run[Params]) -> None:
+    host = run[check_can_live_migrate_destination].host
+    await connect(nova, run.p.server_id, host)
+    spec = await _guest(nova, run, None)
+    await moves_of(nova, host).live_arrived(spec=spec)
+
+
+async def _leave(nova: Nova, run: Run[Params]) -> None:
+    source, shared = moves_of(nova, run.p.source), run[pre_live_migration].shared
+    await source.withdraw(server_id=run.p.server_id)
+    await source.forget_guest(server_id=run.p.server_id, keep_files=shared)
 
 
 @saga.succeeded
@@ -229,11 +248,18 @@ def completed(tx: Tx, run: Run[Params]) -> None:
 
 @saga.failed
 def failed(tx: Tx, run: Run[Params], why: Fault) -> None:
-    """The server runs where it was, or, when the guest had gone already, over there."""
+    """The server runs where it was, or, when the guest had gone already, over there.
+
+    It is in ERROR if the old host could not be asked which it is.
+    """
     now, server = failed_at(tx, run), rows.get(tx, run.p.server_id)
     status = MigrationStatus.CANCELLED if why.code in GIVEN_UP else MigrationStatus.ERROR
     if server.host != run.p.source:
         status = MigrationStatus.COMPLETED
     moves.change(tx, run.p.migration_id, now, status=status)
     if server.task_state == TaskState.MIGRATING:
-        rows.change(tx, server.uuid, now, task_state=None, fault=fault_of(now, why))
+        stayed = server.host == run.p.source
+        unknown = stayed and run.p.source in leftovers.of_server(tx, server.uuid)
+        state = VmState.ERROR if unknown else server.vm_state
+        fault = fault_of(now, why)
+        rows.change(tx, server.uuid, now, vm_state=state, task_state=None, fault=fault)

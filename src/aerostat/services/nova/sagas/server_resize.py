@@ -10,11 +10,12 @@ from aerostat.contracts.network import BoundPort
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Fault
 from aerostat.kit.saga.saga import Run, Saga
-from aerostat.services.nova.db import moves
+from aerostat.services.nova.db import leftovers, moves
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.migration import MigrationStatus
 from aerostat.services.nova.model.server import TaskState, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.failing import try_there, undo_there
 from aerostat.services.nova.sagas.moving import (
     flavor_columns,
     guest_at,
@@ -90,11 +91,17 @@ async def resize_instance(nova: Nova, run: Run[Params]) -> None:
 
 @resize_instance.undo
 async def stay_there(nova: Nova, run: Run[Params]) -> None:
-    """Put the disks back and start the guest if it ran."""
+    """Put the disks back and start the guest if it ran, unless it may run on the new host."""
+    await undo_there(nova, run, run.p.source, _take_back(nova, run))
+
+
+async def _take_back(nova: Nova, run: Run[Params]) -> None:
     _, migration = await read(nova, run.p.server_id, run.p.migration_id)
+    unknown = await nova.db.read(leftovers.of_server, run.p.server_id)
+    alone = run[prep_resize].host not in unknown
     source = moves_of(nova, run.p.source)
     await source.withdraw(server_id=run.p.server_id)
-    await source.take_back(server_id=run.p.server_id, start=was_on(migration))
+    await source.take_back(server_id=run.p.server_id, start=was_on(migration) and alone)
 
 
 @resize_instance.record
@@ -113,8 +120,11 @@ async def networking(nova: Nova, run: Run[Params]) -> list[BoundPort]:
 
 @networking.undo
 async def come_back(nova: Nova, run: Run[Params]) -> None:
-    """Bind the ports to the old host again."""
-    await connect(nova, run.p.server_id, run.p.source)
+    """Bind the ports to the old host again; its agent wires them when it can."""
+    ports = await nova.network.move_ports(server_id=run.p.server_id, host=run.p.source)
+    if ports:
+        work = nova.network.wire(server_id=run.p.server_id, host=run.p.source)
+        await try_there(nova, run, run.p.source, work)
 
 
 @networking.record
@@ -149,7 +159,8 @@ async def destroy(nova: Nova, run: Run[Params]) -> None:
     """Remove what the new host has got; on the old host, taking the disks back does that."""
     host = run[prep_resize].host
     if host != run.p.source:
-        await host_of(nova, host, 120).destroy(server_id=run.p.server_id)
+        work = host_of(nova, host, 120).destroy(server_id=run.p.server_id)
+        await undo_there(nova, run, host, work)
 
 
 @saga.succeeded
