@@ -1,5 +1,6 @@
 """A whole cloud in one process for tests: every service, real database, fake host."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ class User:
     async def delete(self, service: str, url: str) -> httpx.Response:
         return await self.request(service, "DELETE", url)
 
-    async def upload(self, url: str, data: bytes) -> httpx.Response:
+    async def upload(self, url: str, data: bytes | AsyncIterator[bytes]) -> httpx.Response:
         """Send image data."""
         headers = {"X-Auth-Token": self._token, "Content-Type": "application/octet-stream"}
         return await self._clients["glance"].put(url, content=data, headers=headers)

@@ -72,10 +72,10 @@ async def test_a_reader_who_leaves(cloud: Cloud) -> None:
     image = await _image(cloud)
     glance = cloud.glance
     row = await glance.db.read(caching.rows.get, image["id"])
-    stream = await caching.read(glance, row, 0, len(DATA))
+    stream = await caching.read(glance, row, (0, len(DATA)))
     await anext(stream)
     assert glance.cache is not None and glance.cache.arriving == {image["id"]}
-    again = await caching.read(glance, row, 0, len(DATA))
+    again = await caching.read(glance, row, (0, len(DATA)))
     assert b"".join([piece async for piece in again]) == DATA
     await stream.aclose()  # type: ignore[attr-defined]
     assert await _state(cloud) == ({}, []) and not glance.cache.arriving

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from glance_cloud import Cloud, cloud_in
+from glance_cloud import OCTETS, Cloud, cloud_in
 
 from aerostat.services.glance.config import GlanceConfig
 from aerostat.services.glance.domain import leases
@@ -241,3 +241,25 @@ async def test_a_body_where_none_belongs_is_refused(cloud: Cloud) -> None:
         reply = await cloud.ask(method, path, json=["body"])
         assert reply.status_code == 400, path
     assert (await cloud.ask("DELETE", url)).status_code == 204
+
+
+@pytest.mark.parametrize(("said", "status"), [("4", 204), ("5", 400), ("3", 400), ("four", 400)])
+@pytest.mark.parametrize("what", ["file", "stage"])
+async def test_data_is_as_large_as_was_said(
+    cloud: Cloud, said: str, status: int, what: str
+) -> None:
+    image = await cloud.image()
+    headers = {**OCTETS, "x-openstack-image-size": said}
+    url = f"/v2/images/{image['id']}/{what}"
+    reply = await cloud.ask("PUT", url, content=b"data", headers=headers)
+    assert reply.status_code == status, reply.text
+    if status == 400:
+        await _untouched(cloud, image["id"])
+
+
+async def test_what_is_said_to_be_too_large_is_not_read(cloud: Cloud) -> None:
+    image = await cloud.image()
+    headers = {**OCTETS, "x-openstack-image-size": str(CAP + 1)}
+    url = f"/v2/images/{image['id']}/file"
+    assert (await cloud.ask("PUT", url, content=b"data", headers=headers)).status_code == 413
+    await _untouched(cloud, image["id"])

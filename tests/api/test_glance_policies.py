@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glance_cloud import PATCH, Cloud, cloud_in
+from glance_cloud import PATCH, Cloud, authenticate, cloud_in
 
+from aerostat.kit.context import Context
 from aerostat.kit.http.policy import Policy
 from aerostat.services.glance.config import FileStore, GlanceConfig, HttpStore
 from aerostat.services.glance.service import manifest
@@ -197,3 +198,26 @@ async def test_protections_may_name_rules_of_the_operators_own(tmp_path: Path) -
         made = await cloud.ask("POST", "/v2/images", "billing", json=body)
         assert made.status_code == 201 and made.json()["x_a"] == "1"
         assert "x_a" not in await cloud.show(made.json()["id"])
+
+
+async def test_tokens_of_the_system_and_of_domains_get_nowhere(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of glance's rules are for tokens of projects. Source: its policies' scope_types."""
+    roles = ("admin", "manager", "member", "reader")
+    scopes = {
+        "system": Context("", user_id="s", system_scope="all", roles=roles),
+        "domain": Context("", user_id="d", domain_id="default", roles=roles),
+    }
+
+    async def known(token: str, late: bool = False) -> Context:
+        return scopes[token] if token in scopes else await authenticate(token)
+
+    image = await cloud.image("admin", visibility="public")
+    monkeypatch.setattr(cloud.app, "_authenticate", known)
+    for who in scopes:
+        for path in ("/v2/images", "/v2/cache", "/v2/info/stores/detail", METADEFS):
+            assert (await cloud.ask("GET", path, who)).status_code == 403, (who, path)
+        assert (await cloud.ask("GET", f"/v2/images/{image['id']}", who)).status_code == 404
+        assert (await cloud.ask("POST", "/v2/images", who, json={})).status_code == 403
+    assert (await cloud.ask("GET", f"/v2/images/{image['id']}", "other")).status_code == 200

@@ -39,8 +39,17 @@ async def _image(user: Any, status: int = 201) -> str:
     return str(reply.json().get("id"))
 
 
-async def _send(user: Any, image_id: str, mib: int, what: str = "file") -> int:
-    reply = await user.upload(f"/v2/images/{image_id}/{what}", bytes(mib * MIB))
+async def _chunks(mib: int) -> AsyncIterator[bytes]:
+    for _ in range(mib):
+        yield bytes(MIB)
+
+
+async def _send(
+    user: Any, image_id: str, mib: int, what: str = "file", *, said: bool = False
+) -> int:
+    """Send data whose size the request says, or does not say."""
+    data = bytes(mib * MIB) if said else _chunks(mib)
+    reply = await user.upload(f"/v2/images/{image_id}/{what}", data)
     return int(reply.status_code)
 
 
@@ -55,6 +64,8 @@ async def test_limits(cloud: WholeCloud) -> None:
     user = await cloud.user("u", "member", "p")
     first, second, third, fourth = [await _image(user) for _ in range(4)]
     await _image(user, 413)
+    assert await _send(user, first, 3, said=True) == 413
+    assert await _send(user, first, 2, "stage", said=True) == 413
     assert await _send(user, first, 3) == 204
     assert await _send(user, second, 1) == 413
     assert await _send(user, third, 2, "stage") == 204

@@ -4,62 +4,70 @@ Source: glance documentation, "Sample policy" (secure RBAC).
 """
 
 from aerostat.kit.http.policy import (
-    ADMIN,
     PROJECT_MEMBER_OR_ADMIN,
     PROJECT_READER_OR_ADMIN,
     Rule,
 )
 
+_ADMIN = "rule:context_is_admin"
 _OWNED = "project_id:%(project_id)s or project_id:%(member_id)s"
 _OPEN = "'community':%(visibility)s or 'public':%(visibility)s or 'shared':%(visibility)s"
-_READ = f"rule:context_is_admin or (role:reader and ({_OWNED} or {_OPEN}))"
-_DOWNLOAD = f"rule:context_is_admin or (role:member and ({_OWNED} or {_OPEN}))"
-_CREATE = (
-    "rule:context_is_admin or (role:member and project_id:%(project_id)s and project_id:%(owner)s)"
-)
-_MEMBERS = f"rule:context_is_admin or role:reader and ({_OWNED})"
+_READ = f"{_ADMIN} or (role:reader and ({_OWNED} or {_OPEN}))"
+_DOWNLOAD = f"{_ADMIN} or (role:member and ({_OWNED} or {_OPEN}))"
+_CREATE = f"{_ADMIN} or (role:member and project_id:%(project_id)s and project_id:%(owner)s)"
+_MEMBERS = f"{_ADMIN} or role:reader and ({_OWNED})"
 
-DEFAULT = Rule("default", "")
-ADD = Rule("add_image", _CREATE, "POST /v2/images")
-DELETE = Rule("delete_image", PROJECT_MEMBER_OR_ADMIN, "DELETE /v2/images/{image_id}")
-GET = Rule("get_image", _READ, "GET /v2/images/{image_id}")
-LIST = Rule("get_images", PROJECT_READER_OR_ADMIN, "GET /v2/images")
-MODIFY = Rule("modify_image", PROJECT_MEMBER_OR_ADMIN, "PATCH /v2/images/{image_id}")
-PUBLICIZE = Rule("publicize_image", "rule:context_is_admin", "Publicizes an image")
-COMMUNITIZE = Rule("communitize_image", PROJECT_MEMBER_OR_ADMIN, "Communitizes an image")
-DOWNLOAD = Rule("download_image", _DOWNLOAD, "GET /v2/images/{image_id}/file")
-UPLOAD = Rule("upload_image", PROJECT_MEMBER_OR_ADMIN, "PUT /v2/images/{image_id}/file")
-ADD_MEMBER = Rule("add_member", PROJECT_MEMBER_OR_ADMIN, "POST /v2/images/{image_id}/members")
-DELETE_MEMBER = Rule("delete_member", PROJECT_MEMBER_OR_ADMIN, "DELETE .../members/{member_id}")
-GET_MEMBER = Rule("get_member", _MEMBERS, "GET .../members/{member_id}")
-GET_MEMBERS = Rule("get_members", _MEMBERS, "GET /v2/images/{image_id}/members")
-MODIFY_MEMBER = Rule(
+
+def _rule(name: str, check: str, guards: str = "") -> Rule:
+    """Return a rule for tokens of projects, as all of glance's are."""
+    return Rule(name, check, guards, ("project",))
+
+
+DEFAULT = _rule("default", "")
+ADD = _rule("add_image", _CREATE, "POST /v2/images")
+DELETE = _rule("delete_image", PROJECT_MEMBER_OR_ADMIN, "DELETE /v2/images/{image_id}")
+GET = _rule("get_image", _READ, "GET /v2/images/{image_id}")
+LIST = _rule("get_images", PROJECT_READER_OR_ADMIN, "GET /v2/images")
+MODIFY = _rule("modify_image", PROJECT_MEMBER_OR_ADMIN, "PATCH /v2/images/{image_id}")
+PUBLICIZE = _rule("publicize_image", _ADMIN, "Publicizes an image")
+COMMUNITIZE = _rule("communitize_image", PROJECT_MEMBER_OR_ADMIN, "Communitizes an image")
+DOWNLOAD = _rule("download_image", _DOWNLOAD, "GET /v2/images/{image_id}/file")
+DOWNLOAD_FROM_STORE = _rule("download_from_store", _DOWNLOAD, "GET .../file?prefer=")
+UPLOAD = _rule("upload_image", PROJECT_MEMBER_OR_ADMIN, "PUT /v2/images/{image_id}/file")
+ADD_MEMBER = _rule("add_member", PROJECT_MEMBER_OR_ADMIN, "POST /v2/images/{image_id}/members")
+DELETE_MEMBER = _rule("delete_member", PROJECT_MEMBER_OR_ADMIN, "DELETE .../members/{member_id}")
+GET_MEMBER = _rule("get_member", _MEMBERS, "GET .../members/{member_id}")
+GET_MEMBERS = _rule("get_members", _MEMBERS, "GET /v2/images/{image_id}/members")
+MODIFY_MEMBER = _rule(
     "modify_member",
-    "rule:context_is_admin or (role:member and project_id:%(member_id)s)",
+    f"{_ADMIN} or (role:member and project_id:%(member_id)s)",
     "PUT .../members/{member_id}",
 )
-DEACTIVATE = Rule("deactivate", PROJECT_MEMBER_OR_ADMIN, "POST .../actions/deactivate")
-REACTIVATE = Rule("reactivate", PROJECT_MEMBER_OR_ADMIN, "POST .../actions/reactivate")
-TASKS = Rule("tasks_api_access", ADMIN, "/v2/tasks")
-STORES_DETAIL = Rule("stores_info_detail", ADMIN, "GET /v2/info/stores/detail")
-DELETE_LOCATION = Rule("delete_image_location", "role:admin", "DELETE /v2/stores/{store}/{image}")
-GET_LOCATION = Rule("get_image_location", PROJECT_READER_OR_ADMIN, "GET /v2/images/{image_id}")
-SET_LOCATION = Rule("set_image_location", PROJECT_MEMBER_OR_ADMIN, "PATCH /v2/images/{image_id}")
-ADD_LOCATION = Rule(
+DEACTIVATE = _rule("deactivate", PROJECT_MEMBER_OR_ADMIN, "POST .../actions/deactivate")
+REACTIVATE = _rule("reactivate", PROJECT_MEMBER_OR_ADMIN, "POST .../actions/reactivate")
+TASKS = _rule("tasks_api_access", _ADMIN, "/v2/tasks")
+STORES_DETAIL = _rule(
+    "stores_info_detail", f"{_ADMIN} or rule:service_api", "GET /v2/info/stores/detail"
+)
+DELETE_LOCATION = _rule("delete_image_location", _ADMIN, "DELETE /v2/stores/{store}/{image}")
+GET_LOCATION = _rule("get_image_location", PROJECT_READER_OR_ADMIN, "GET /v2/images/{image_id}")
+SET_LOCATION = _rule("set_image_location", PROJECT_MEMBER_OR_ADMIN, "PATCH /v2/images/{image_id}")
+ADD_LOCATION = _rule(
     "add_image_location",
-    f"rule:service_api or {PROJECT_MEMBER_OR_ADMIN}",
+    "rule:service_api or (role:member and project_id:%(project_id)s and project_id:%(owner)s)",
     "POST /v2/images/{image_id}/locations",
 )
-FETCH_LOCATION = Rule(
+FETCH_LOCATION = _rule(
     "fetch_image_location", "rule:service_api", "GET /v2/images/{image_id}/locations"
 )
-SERVICE_API = Rule("service_api", "role:service")
-COPY = Rule("copy_image", "role:admin", "POST /v2/images/{image_id}/import")
-CACHE_LIST = Rule("cache_list", ADMIN, "GET /v2/cache")
-CACHE_IMAGE = Rule("cache_image", ADMIN, "PUT /v2/cache/{image_id}")
-CACHE_DELETE = Rule("cache_delete", ADMIN, "DELETE /v2/cache")
-CACHE_CLEAN = Rule("cache_clean", ADMIN, "POST /v2/cache/clean")
-CACHE_PRUNE = Rule("cache_prune", ADMIN, "POST /v2/cache/prune")
+SERVICE_API = _rule("service_api", "role:service or role:admin")
+COPY = _rule("copy_image", _ADMIN, "POST /v2/images/{image_id}/import")
+CACHE_LIST = _rule("cache_list", _ADMIN, "GET /v2/cache")
+CACHE_IMAGE = _rule("cache_image", _ADMIN, "PUT /v2/cache/{image_id}")
+CACHE_DELETE = _rule("cache_delete", _ADMIN, "DELETE /v2/cache")
+CACHE_CLEAN = _rule("cache_clean", _ADMIN, "POST /v2/cache/clean")
+CACHE_NODES = _rule("list_cached_nodes", _ADMIN, "GET /v2/cache/nodes/{image_id}")
+CACHE_PRUNE = _rule("cache_prune", _ADMIN, "POST /v2/cache/prune")
 CHANGES = (DELETE, MODIFY, UPLOAD, DEACTIVATE, REACTIVATE, ADD_MEMBER, DELETE_MEMBER, SET_LOCATION)
 """What only an image's owner and administrators do, however loose an operator's rules are."""
 
@@ -68,18 +76,18 @@ RULES = [
     ADD_MEMBER, DELETE_MEMBER, GET_MEMBER, GET_MEMBERS, MODIFY_MEMBER, DEACTIVATE, REACTIVATE,
     TASKS, STORES_DETAIL, DELETE_LOCATION, GET_LOCATION, SET_LOCATION, ADD_LOCATION, FETCH_LOCATION,
     SERVICE_API, COPY, CACHE_LIST, CACHE_IMAGE, CACHE_DELETE, CACHE_CLEAN, CACHE_PRUNE,
+    CACHE_NODES, DOWNLOAD_FROM_STORE,
 ]  # fmt: skip
 
 _METADEF_READ = (
-    "rule:context_is_admin or "
-    "(role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
+    f"{_ADMIN} or (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
 )
 
 
 def _metadefs(reads: tuple[str, ...], writes: tuple[str, ...]) -> dict[str, Rule]:
-    made = {name: Rule(name, _METADEF_READ, "/v2/metadefs") for name in reads}
-    made["get_metadef_namespaces"] = Rule("get_metadef_namespaces", PROJECT_READER_OR_ADMIN)
-    return made | {name: Rule(name, "rule:context_is_admin", "/v2/metadefs") for name in writes}
+    made = {name: _rule(name, _METADEF_READ, "/v2/metadefs") for name in reads}
+    made["get_metadef_namespaces"] = _rule("get_metadef_namespaces", PROJECT_READER_OR_ADMIN)
+    return made | {name: _rule(name, "rule:metadef_admin", "/v2/metadefs") for name in writes}
 
 
 METADEF = _metadefs(
@@ -97,4 +105,4 @@ METADEF = _metadefs(
         "delete_metadef_tags",
     ),
 )  # fmt: skip
-RULES += METADEF.values()
+RULES += [_rule("metadef_admin", _ADMIN), *METADEF.values()]

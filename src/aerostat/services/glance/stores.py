@@ -45,10 +45,13 @@ class Stores:
                 return name
         raise BadRequest("Invalid location: no store serves it.", field="url")
 
-    def ordered(self, locations: Sequence[Location]) -> list[Location]:
-        """Return the locations that can be read, the most preferred first."""
+    def ordered(self, locations: Sequence[Location], first: Sequence[str] = ()) -> list[Location]:
+        """Return the locations that can be read: those in the stores `first`, then the heaviest."""
         known = [place for place in locations if place.store in self._drivers]
-        return sorted(known, key=lambda place: -self.weight(place.store))
+        ranks = {store: rank for rank, store in reversed(list(enumerate(first)))}
+        return sorted(
+            known, key=lambda at: (ranks.get(at.store, len(first)), -self.weight(at.store))
+        )
 
     def preferred(self, locations: Sequence[Location]) -> Location:
         """Return the location that is read first, of at least one."""
@@ -59,11 +62,14 @@ class Stores:
         return sorted(image.stores, key=lambda store: -self.weight(store))
 
     async def read(
-        self, locations: Sequence[Location], start: int, length: int
+        self, places: Sequence[Location], start: int, length: int
     ) -> AsyncIterator[bytes]:
-        """Return data from the first location that has it. Raises: NotFound, Unavailable."""
+        """Return data from the first of `ordered` places that has it.
+
+        Raises: NotFound, Unavailable.
+        """
         failed: Fault = NotFound("Image data is not there.")
-        for place in self.ordered(locations):
+        for place in places:
             try:
                 return await self._drivers[place.store].read(place.url, start, length)
             except (NotFound, Unavailable) as why:
@@ -71,9 +77,9 @@ class Stores:
                 failed = why
         raise failed
 
-    def near(self, locations: Sequence[Location]) -> bool:
-        """Tell whether the first location that is read is a file of this host."""
-        return any(self._drivers[place.store].local for place in self.ordered(locations)[:1])
+    def near(self, places: Sequence[Location]) -> bool:
+        """Tell whether the first of `ordered` places is a file of this host."""
+        return any(self._drivers[place.store].local for place in places[:1])
 
     async def check_free(self, locations: Sequence[Location]) -> None:
         """Raises: Conflict (data is in use in its store), Unavailable."""

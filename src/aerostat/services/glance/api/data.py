@@ -7,7 +7,7 @@ from aerostat.kit.errors import BadRequest, Forbidden
 from aerostat.kit.http.errors import UnsupportedMediaType
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.glance import policies
-from aerostat.services.glance.api.asking import permitted
+from aerostat.services.glance.api.asking import enforce, permitted
 from aerostat.services.glance.domain import downloads, uploads
 from aerostat.services.glance.model.image import DEACTIVATED, Image
 from aerostat.services.glance.runtime import Glance
@@ -15,6 +15,7 @@ from aerostat.services.glance.runtime import Glance
 routes: Routes[Glance] = Routes("image data")
 URL = "/images/{image_id}/file"
 OCTETS = "application/octet-stream"
+SIZE_HEADER = "x-openstack-image-size"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
@@ -35,21 +36,29 @@ async def upload(glance: Glance, req: Request[None]) -> None:
         req.ctx = await req.identify()
         image_id = (await permitted(glance, req, policies.UPLOAD)).image.id
     check_media(req)
-    check_length(glance, req)
-    await uploads.upload(glance, image_id, req.chunks(), store)
+    await uploads.upload(glance, image_id, req.chunks(), announced(glance, req), store)
 
 
-def check_length(glance: Glance, req: Request[Any]) -> None:
-    """Refuse a body that says it is too large. Raises: TooLarge."""
-    length = req.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > glance.config.image_size_cap:
+def announced(glance: Glance, req: Request[Any]) -> int | None:
+    """Return how many bytes of data a request says will come, None if it does not say.
+
+    Raises: BadRequest (that is no number), TooLarge.
+    """
+    length = req.headers.get(SIZE_HEADER, req.headers.get("content-length"))
+    if length is None:
+        return None
+    if not length.isdecimal():
+        raise BadRequest("Invalid or missing image size in request headers.", field=SIZE_HEADER)
+    if int(length) > glance.config.image_size_cap:
         raise uploads.too_large()
+    return int(length)
 
 
 @routes.get(URL, policy=None, public=True)
 async def download(glance: Glance, req: Request[None]) -> Reply:
     """Download the data of an image, with a token or with a ticket for just this image."""
     image = await _readable(glance, req)
+    prefer = _preferred(glance, req)
     if not image.size or not image.has_data:
         return Reply(status=204)
     asked = req.headers.get("range", "")
@@ -65,23 +74,35 @@ async def download(glance: Glance, req: Request[None]) -> Reply:
         status=206 if asked else 200,
         headers=headers,
         content_type=OCTETS,
-        stream=await downloads.data(glance, image, start, length),
+        stream=await downloads.data(glance, image, (start, length), prefer),
     )
+
+
+def _preferred(glance: Glance, req: Request[None]) -> list[str]:
+    """Return the stores that the caller wants to be tried first. Raises: BadRequest (no store)."""
+    stores = [store.strip() for store in (req.query.get("prefer") or "").split(",")]
+    for store in filter(None, stores):
+        if store not in glance.stores.ids:
+            raise BadRequest(f"Store '{store}' is not configured.", field="prefer")
+    return [store for store in stores if store]
 
 
 async def _readable(glance: Glance, req: Request[None]) -> Image:
     """Raises: Unauthorized, NotFound, Forbidden."""
     ticket = req.query.get("ticket")
     if ticket is not None:
-        found = await downloads.by_ticket(glance, req.path["image_id"], ticket)
-        if found is not None:
-            return found
+        opened = await downloads.by_ticket(glance, req.path["image_id"], ticket)
+        if opened is not None:
+            return opened
     req.ctx = await req.identify()
-    image = (await permitted(glance, req, policies.DOWNLOAD)).image
+    found = await permitted(glance, req, policies.DOWNLOAD)
+    image = found.image
     if image.status == DEACTIVATED and not req.ctx.is_admin:
         raise Forbidden(
             "The requested image has been deactivated. Image data download is forbidden."
         )
+    if req.query.get("prefer"):
+        enforce(req, policies.DOWNLOAD_FROM_STORE, found)
     return image
 
 

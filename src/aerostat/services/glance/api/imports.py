@@ -9,7 +9,7 @@ from aerostat.kit.ids import is_uuid
 from aerostat.services.glance import policies
 from aerostat.services.glance.api import passing, protecting, views
 from aerostat.services.glance.api.asking import asker, permitted
-from aerostat.services.glance.api.data import check_length, check_media
+from aerostat.services.glance.api.data import announced, check_media
 from aerostat.services.glance.domain import imports, quotas, staging, tasks
 from aerostat.services.glance.domain.elsewhere import Remote
 from aerostat.services.glance.domain.imports import Import
@@ -41,9 +41,9 @@ class TaskBody(Open):
 async def stage(glance: Glance, req: Request[None]) -> None:
     """Keep data for a later import."""
     check_media(req)
-    check_length(glance, req)
+    size = announced(glance, req)
     found = await permitted(glance, req, policies.MODIFY)
-    await staging.stage(glance, found.image.id, req.chunks())
+    await staging.stage(glance, found.image.id, req.chunks(), size)
 
 
 @routes.post("/images/{image_id}/import", policy=None, status=202, body=ImportBody)

@@ -3,7 +3,7 @@
 Source: glance documentation, "The Image Cache"; image api-ref, "Cache manage".
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from aerostat.kit.errors import BadRequest, Fault, NotFound
 from aerostat.kit.log import Logger
@@ -22,18 +22,21 @@ def of(glance: Glance) -> ImageCache:
     return glance.cache
 
 
-async def read(glance: Glance, image: Image, start: int, length: int) -> AsyncIterator[bytes]:
+async def read(
+    glance: Glance, image: Image, span: tuple[int, int], prefer: Sequence[str] = ()
+) -> AsyncIterator[bytes]:
     """Return data of an image: from the cache, or from a store and into the cache on the way."""
-    cache = glance.cache
+    cache, (start, length) = glance.cache, span
+    places = glance.stores.ordered(image.locations, prefer)
     if cache is None or not image.checksum:
-        return await glance.stores.read(image.locations, start, length)
+        return await glance.stores.read(places, start, length)
     now = glance.clock.now()
     if entry := cache.find(image.id, image.checksum):
         data = await cache.read(entry, start, length, now)
         if data is not None:
             return data
-    chunks = await glance.stores.read(image.locations, start, length)
-    if glance.stores.near(image.locations):
+    chunks = await glance.stores.read(places, start, length)
+    if glance.stores.near(places):
         return chunks
     cache.misses += 1
     if length != image.size or image.id in cache.arriving:
@@ -91,7 +94,8 @@ async def prefetch(glance: Glance) -> None:
         if image is None or image.status != ACTIVE or not image.checksum:
             continue
         try:
-            chunks = await glance.stores.read(image.locations, 0, image.size or 0)
+            places = glance.stores.ordered(image.locations)
+            chunks = await glance.stores.read(places, 0, image.size or 0)
             async for _ in cache.keep(image_id, image.checksum, chunks, glance.clock.now()):
                 pass
         except Fault as why:

@@ -1,6 +1,6 @@
 """How data leaves an image: with a token, or with a ticket that opens it for some minutes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from aerostat.kit.errors import NotFound
 from aerostat.services.glance.db import images as rows
@@ -38,6 +38,11 @@ def may_upload(glance: Glance, image_id: str, given: str) -> bool:
     return glance.tickets.opens(given, UPLOAD + image_id, glance.clock.now())
 
 
-async def data(glance: Glance, image: Image, start: int, length: int) -> AsyncIterator[bytes]:
-    """Return the data from `start`, `length` bytes. Raises: NotFound (it is missing)."""
-    return await caching.read(glance, image, start, length)
+async def data(
+    glance: Glance, image: Image, span: tuple[int, int], prefer: Sequence[str]
+) -> AsyncIterator[bytes]:
+    """Return the data of a span (start, length), from the stores of `prefer` first.
+
+    Raises: NotFound (it is missing), Unavailable.
+    """
+    return await caching.read(glance, image, span, prefer)

@@ -223,7 +223,8 @@ async def _fetch(glance: Glance, task: Task, job: Job) -> Arrived:
         return Arrived(job.lease, path, await glance.staging.measure(path))
     if job.source.method == COPY:
         image = await uploads.held(glance, job.image_id, job.lease)
-        chunks = await glance.stores.read(image.locations, 0, image.size or 0)
+        places = glance.stores.ordered(image.locations)
+        chunks = await glance.stores.read(places, 0, image.size or 0)
     elif job.source.remote is not None:
         chunks = await _remote(glance, job, job.source.remote)
     else:

@@ -185,7 +185,7 @@ async def _prove(glance: Glance, work: Any, task: Task, proof: _Proof) -> None:
 
 async def _hash(glance: Glance, proof: _Proof) -> None:
     image = await glance.db.read(rows.get, proof.image_id)
-    chunks = await glance.stores.read([proof.place], 0, image.size or 0)
+    chunks = await glance.stores.read(glance.stores.ordered([proof.place]), 0, image.size or 0)
     algo = proof.claims.get("hash_algo", glance.config.hashing_algorithm)
     written = await glance.staging.digest(chunks, algo)
     facts = {"checksum": written.checksum, "hash_algo": algo, "hash_value": written.hash_value}

@@ -24,6 +24,11 @@ class Needs(Struct, frozen=True):
     more: dict[str, int]
 
 
+def mib(size: int | None) -> int:
+    """Return what counts beforehand of data that will have `size` bytes: 0 if nobody knows."""
+    return (size or 0) >> 20
+
+
 async def limits(glance: Glance, owner: str | None) -> Limits:
     """Return the limits of a project; none if keystone is not asked. Raises: Unavailable."""
     if not glance.config.use_keystone_limits or owner is None or glance.identity is None:

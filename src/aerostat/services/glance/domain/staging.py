@@ -8,13 +8,19 @@ from aerostat.kit.errors import Conflict, Fault
 from aerostat.services.glance.domain import leases, quotas
 from aerostat.services.glance.domain.changes import GONE, Draft, change
 from aerostat.services.glance.domain.quotas import Needs
+from aerostat.services.glance.domain.uploads import check_size
 from aerostat.services.glance.model import image as states
 from aerostat.services.glance.model.image import Image
 from aerostat.services.glance.runtime import Glance
 
 
-async def stage(glance: Glance, image_id: str, chunks: AsyncIterator[bytes]) -> None:
-    """Keep `chunks` for a later import. Raises: NotFound, Conflict, BadRequest, TooLarge."""
+async def stage(
+    glance: Glance, image_id: str, chunks: AsyncIterator[bytes], size: int | None = None
+) -> None:
+    """Keep `chunks`, of `size` bytes if that is known, for a later import.
+
+    Raises: NotFound, Conflict, BadRequest, TooLarge.
+    """
     limits = await quotas.of_image(glance, image_id)
 
     def begin(image: Image) -> Draft:
@@ -23,10 +29,11 @@ async def stage(glance: Glance, image_id: str, chunks: AsyncIterator[bytes]) -> 
                 f"Image status transition from {image.status} to {states.UPLOADING} is not allowed"
             )
         new = replace(image, status=states.move(image.status, states.UPLOADING))
-        return Draft(new, Needs(limits, {quotas.STAGED: 0, quotas.COMING: 1}))
+        return Draft(new, Needs(limits, {quotas.STAGED: quotas.mib(size), quotas.COMING: 1}))
 
     async with leases.work(glance, image_id, begin) as lease:
         written = await glance.staging.write(lease, chunks, glance.config.image_size_cap)
+        check_size(written, size)
         await glance.staging.rename(lease, image_id)
 
         def finish(image: Image) -> Draft:

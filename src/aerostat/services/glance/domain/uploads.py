@@ -55,13 +55,18 @@ class Arrived(Struct, frozen=True):
 
 
 async def upload(
-    glance: Glance, image_id: str, chunks: AsyncIterator[bytes], store: str = ""
+    glance: Glance,
+    image_id: str,
+    chunks: AsyncIterator[bytes],
+    size: int | None = None,
+    store: str = "",
 ) -> Image:
-    """Make `chunks` the data of a queued image, in a store or in the default one.
+    """Make `chunks`, of `size` bytes if known, the data of a queued image, in a store or in the
+    default one.
 
     Raises: NotFound, Conflict (it is not queued), BadRequest (no formats, the client went away,
-    no such store), TooLarge, Unsupported (the data is not what the image says), Fault (gone),
-    Unavailable.
+    another size, no such store), TooLarge, Unsupported (the data is not what the image says),
+    Fault (gone), Unavailable.
     """
     plan = Plan((writable(glance, store or glance.stores.default),))
     limits = await quotas.of_image(glance, image_id)
@@ -73,12 +78,19 @@ async def upload(
                 f"Image status transition from {image.status} to {states.SAVING} is not allowed"
             )
         new = replace(image, status=states.move(image.status, states.SAVING))
-        return Draft(new, Needs(limits, {quotas.SIZE: 0, quotas.COMING: 1}))
+        return Draft(new, Needs(limits, {quotas.SIZE: quotas.mib(size), quotas.COMING: 1}))
 
     async with leases.work(glance, image_id, begin) as lease:
         written = await glance.staging.write(lease, chunks, glance.config.image_size_cap)
+        check_size(written, size)
         arrived = Arrived(lease, glance.staging.part(lease), written)
         return await adopt(glance, image_id, arrived, plan)
+
+
+def check_size(written: Written, size: int | None) -> None:
+    """Raises: BadRequest (what arrived is not as large as was said)."""
+    if size is not None and written.size != size:
+        raise BadRequest(f"The image data has {written.size} bytes, but {size} were announced.")
 
 
 def writable(glance: Glance, store: str) -> str:
