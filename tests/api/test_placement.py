@@ -164,7 +164,7 @@ async def test_traits_and_aggregates_select(http: httpx.AsyncClient) -> None:
         ("GET", "/allocation_candidates", None, 400),
         ("GET", "/allocation_candidates?resources=VCPU:none", None, 400),
         ("GET", "/allocation_candidates?resources=NOPE:1", None, 400),
-        ("PUT", "/allocations/" + str(uuid.uuid4()), {"allocations": {}}, 400),
+        ("PUT", f"/allocations/{uuid.UUID(int=1)}", {"allocations": {}}, 400),
         ("PATCH", "/resource_providers", None, 405),
         ("GET", "/nothing/here", None, 404),
     ],
