@@ -15,7 +15,7 @@ BIN = Path(sys.prefix) / "bin"
 POLICY = Path("/usr/sbin/policy-rc.d")
 """Debian asks it before it starts a service. Source: invoke-rc.d(8)."""
 
-SIDE_BY_SIDE = ["-n", "2", "--dist", "loadgroup"]
+SIDE_BY_SIDE = ["-n", "2"]
 """The machine's own tests one after the other (tests/conftest.py), beside them all the rest."""
 
 CHECKS = (
