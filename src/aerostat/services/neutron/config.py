@@ -109,6 +109,7 @@ class NeutronConfig(Struct, frozen=True, kw_only=True):
             "security_group": 10,
             "security_group_rule": 100,
             "subnetpool": -1,
+            "rbac_policy": 10,
         }
     )
     agent_down_time_s: float = 75.0

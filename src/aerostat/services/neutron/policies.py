@@ -23,6 +23,7 @@ SERVICE = "role:service"
 ADMIN_OR_SERVICE = f"{ADMIN} or {SERVICE}"
 MEMBER = f"{PROJECT_MEMBER_OR_ADMIN} or {SERVICE}"
 READER = f"{PROJECT_READER_OR_ADMIN} or {SERVICE}"
+NOT_EVERYBODY = f"{ADMIN} or not '*':%(target_tenant)s"
 NETWORK_DEVICE = Rule(
     "network_device", "True:%(is_network_device)s", "Ports that neutron itself serves."
 )
@@ -136,6 +137,8 @@ GROUPS = [
 ]
 
 OTHERS = [
+    *_crud("rbac_policy", PROJECT_READER_OR_ADMIN, PROJECT_MEMBER_OR_ADMIN),
+    *_attrs("create update", "rbac_policy", ("target_tenant",), NOT_EVERYBODY),
     *_crud("floatingip"),
     *_attrs("create", "floatingip", ("floating_ip_address",), ADMIN),
     *_crud("subnetpool", f"{READER} or {SHARED}"),

@@ -17,6 +17,7 @@ from aerostat.services.neutron.api import (
     networks,
     ports,
     quotas,
+    rbac_policies,
     root,
     routers,
     security_group_rules,
@@ -30,6 +31,7 @@ from aerostat.services.neutron.api import (
 NOUNS = (
     root.resources,
     networks.routes,
+    rbac_policies.routes,
     subnets.routes,
     ports.routes,
     routers.routes,

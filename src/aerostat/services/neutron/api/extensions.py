@@ -42,6 +42,7 @@ KNOWN: dict[str, str] = {
     "quota-check-limit-default": "Quota engine limit check by default",
     "quota_details": "Quota details management support",
     "quotas": "Quota management support",
+    "rbac-policies": "RBAC Policies",
     "revision-if-match": "If-Match constraints based on revision_number",
     "router": "Neutron L3 Router",
     "router_availability_zone": "Router Availability Zone",

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Integer,
+    Select,
     Table,
     func,
     not_,
@@ -41,6 +42,8 @@ class Collection:
     seen: Callable[[Context], Where]
     columns: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
     special: Mapping[str, Special] = field(default_factory=dict)
+    theirs: Callable[[Context], Mapping[str, ColumnElement[Any]]] = lambda ctx: {}
+    """Columns whose values depend on who looks."""
 
     def column(self, name: str) -> ColumnElement[Any] | None:
         """Return the column behind an attribute, None if there is none."""
@@ -49,13 +52,21 @@ class Collection:
         found = self.columns.get(name)
         return found if found is not None else self.table.c.get(name)
 
+    def select(self, ctx: Context) -> Select[Any]:
+        """Return what reads whole rows as `ctx` sees them."""
+        theirs = self.theirs(ctx)
+        if not theirs:
+            return select(self.table)
+        names = [(column, theirs.get(column.name)) for column in self.table.c]
+        return select(*(c if own is None else own.label(c.name) for c, own in names))
+
 
 def rows(tx: Tx, coll: Collection, ctx: Context, ask: Listing) -> Sequence[Any]:
     """Return the rows that `ctx` may see and `ask` wants, in its order.
 
     Raises: BadRequest (unknown filter, sort key or marker).
     """
-    stmt = select(coll.table).where(_visible(coll, ctx), *_conditions(coll, ask))
+    stmt = coll.select(ctx).where(_visible(coll, ctx), *_conditions(coll, ctx, ask))
     sort = _sort(coll, ask)
     marker = None
     if ask.marker is not None:
@@ -73,7 +84,7 @@ def views(tx: Tx, coll: Collection, ctx: Context, ask: Listing) -> list[dict[str
 
 def get(tx: Tx, coll: Collection, ctx: Context, key: str) -> Any:
     """Return a row. Raises: NotFound (unknown, or not for these eyes)."""
-    row = tx.first(select(coll.table).where(coll.table.c.id == key, _visible(coll, ctx)))
+    row = tx.first(coll.select(ctx).where(coll.table.c.id == key, _visible(coll, ctx)))
     if row is None:
         raise faults.not_found(coll.noun, key)
     return row
@@ -95,16 +106,21 @@ def own(coll_table: Table) -> Callable[[Context], Where]:
     return lambda ctx: coll_table.c.project_id == ctx.project_id
 
 
-def _conditions(coll: Collection, ask: Listing) -> list[Where]:
-    return [_condition(coll, name, values) for name, values in ask.filters.items()]
+def _conditions(coll: Collection, ctx: Context, ask: Listing) -> list[Where]:
+    theirs = coll.theirs(ctx)
+    return [
+        _condition(coll, name, theirs.get(name), values) for name, values in ask.filters.items()
+    ]
 
 
-def _condition(coll: Collection, name: str, values: list[str]) -> Where:
+def _condition(
+    coll: Collection, name: str, own: ColumnElement[Any] | None, values: list[str]
+) -> Where:
     if name in coll.special:
         return coll.special[name](values)
     if name in _TAG_FILTERS:
         return _TAG_FILTERS[name](coll.table, [tag for v in values for tag in v.split(",")])
-    column = coll.column(name)
+    column = coll.column(name) if own is None else own
     if column is None:
         raise BadRequest(f"['{name}'] is invalid attribute for filtering", field=name)
     kind = column.type

@@ -13,8 +13,23 @@ from aerostat.services.neutron.db.collection import Collection, Where, own
 N, S, P, A = t.networks.c, t.subnets.c, t.ports.c, t.addresses.c
 
 
+EVERYBODY = "*"
+SHARED, EXTERNAL = "access_as_shared", "access_as_external"
+"""What RBAC policies of networks allow."""
+
+
+def shared_with(project_id: str) -> Where:
+    """Return which networks are shared with a project, by name or with everybody."""
+    r = t.network_rbacs.c
+    named = select(r.object_id).where(r.target_project == project_id, r.action == SHARED)
+    return or_(N.shared.is_(True), N.id.in_(named))
+
+
 def _networks(ctx: Context) -> Where:
-    return or_(N.project_id == ctx.project_id, N.shared.is_(True), N.external.is_(True))
+    r = t.network_rbacs.c
+    named = select(r.object_id).where(r.target_project == ctx.project_id)
+    public = and_(N.external.is_(True), N.restricted.is_(False))
+    return or_(N.project_id == ctx.project_id, N.shared.is_(True), public, N.id.in_(named))
 
 
 def _on_network(column: ColumnElement[Any], *conditions: Where) -> Where:
@@ -22,7 +37,7 @@ def _on_network(column: ColumnElement[Any], *conditions: Where) -> Where:
 
 
 def _subnets(ctx: Context) -> Where:
-    mine = _on_network(S.network_id, N.project_id == ctx.project_id, N.shared.is_(True))
+    mine = _on_network(S.network_id, N.project_id == ctx.project_id, shared_with(ctx.project_id))
     return or_(S.project_id == ctx.project_id, mine)
 
 
@@ -66,6 +81,7 @@ NETWORKS = Collection(
     t.networks,
     views.networks,
     _networks,
+    theirs=lambda ctx: {"shared": shared_with(ctx.project_id)},
     columns={
         "router:external": N.external,
         "provider:network_type": N.network_type,
@@ -76,6 +92,14 @@ NETWORKS = Collection(
         "status": _constant("ACTIVE"),
         "subnets": lambda v: N.id.in_(select(S.network_id).where(S.id.in_(v))),
     },
+)
+RBACS = Collection(
+    "rbac_policy",
+    t.network_rbacs,
+    views.rbacs,
+    own(t.network_rbacs),
+    columns={"target_tenant": t.network_rbacs.c.target_project},
+    special={"object_type": _constant("network")},
 )
 SUBNETS = Collection(
     "subnet",

@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from aerostat.kit.db.columns import Json
@@ -46,6 +47,7 @@ networks = Table(
     Column("admin_state_up", Boolean, nullable=False, default=True),
     Column("shared", Boolean, nullable=False, default=False),
     Column("external", Boolean, nullable=False, default=False),
+    Column("restricted", Boolean, nullable=False, default=False, server_default=false()),
     Column("is_default", Boolean, nullable=False, default=False),
     Column("mtu", Integer, nullable=False),
     Column("port_security_enabled", Boolean, nullable=False, default=True),
@@ -56,6 +58,20 @@ networks = Table(
     Column("segment_key", NAME, unique=True),
     Column("dhcp_host", NAME, nullable=False, default="", server_default="", index=True),
     Column("availability_zone_hints", Json, nullable=False),
+)
+
+network_rbacs = Table(
+    "neutron_network_rbacs",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    Column("project_id", NAME, nullable=False, index=True),
+    Column(
+        "object_id", UUID, ForeignKey("neutron_networks.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("target_project", NAME, nullable=False),
+    Column("action", String(32), nullable=False),
+    UniqueConstraint("object_id", "action", "target_project", name="uq_neutron_network_rbacs"),
+    Index("ix_neutron_network_rbacs_target", "target_project", "action", "object_id"),
 )
 
 subnets = Table(

@@ -338,3 +338,18 @@ def metering_rules(_tx: Tx, rows: Sequence[Any]) -> Views:
         }
         for row in rows
     ]
+
+
+def rbacs(tx: Tx, rows: Sequence[Any]) -> Views:
+    return [
+        {
+            "id": row.id,
+            "tenant_id": row.project_id,
+            "project_id": row.project_id,
+            "object_type": "network",
+            "object_id": row.object_id,
+            "action": row.action,
+            "target_tenant": row.target_project,
+        }
+        for row in rows
+    ]

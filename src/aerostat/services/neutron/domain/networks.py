@@ -6,14 +6,24 @@ from sqlalchemy import func, select
 
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.domain import notices, ports, quotas, rows, security_groups, subnets
-from aerostat.services.neutron.domain.access import authorize, owner_of, target
+from aerostat.services.neutron.db.collections import EXTERNAL, SHARED
+from aerostat.services.neutron.domain import (
+    notices,
+    ports,
+    quotas,
+    rbac,
+    rows,
+    security_groups,
+    subnets,
+)
+from aerostat.services.neutron.domain.access import authorize, network_of, owner_of, target
 from aerostat.services.neutron.model import faults
 from aerostat.services.neutron.runtime import Call
 
 VXLAN_OVERHEAD = 50
 SEGMENT = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 COLUMNS = {"router:external": "external"}
+OPEN = {"shared": SHARED, "external": EXTERNAL}
 AUTO_DELETED = ("network:dhcp",)
 
 
@@ -29,7 +39,13 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     if values.get("is_default"):
         _check_sole_default(tx, "")
     security_groups.default_of(tx, call, owner)
-    return rows.add(tx, call, t.networks, {**_columns(values), **segment, "project_id": owner})
+    columns = {**_columns(values), **segment, "project_id": owner}
+    key = rows.add(tx, call, t.networks, columns)
+    network = rows.by_id(tx, t.networks, key)
+    for name, action in OPEN.items():
+        if columns.get(name):
+            rbac.open_to_all(tx, call, network, action)
+    return key
 
 
 def _columns(values: dict[str, Any]) -> dict[str, Any]:
@@ -115,10 +131,15 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
     for name in SEGMENT:
         if name in values and values.pop(name) != getattr(row, name.removeprefix("provider:")):
             raise faults.bad("InvalidInput", "Plugin does not support updating provider attributes")
-    if values.get("shared") is False and row.shared:
-        _unshare(tx, row)
+    if values.get("shared") is False and network_of(tx, row.id).shared:
+        rbac.unshare(tx, row)
     if values.get("router:external") is False and row.external:
         _internalise(tx, row)
+        values["restricted"] = False
+    if values.get("shared"):
+        rbac.open_to_all(tx, call, row, SHARED)
+    if values.get("router:external") and not row.external:
+        rbac.open_to_all(tx, call, row, EXTERNAL)
     if values.get("is_default"):
         _check_sole_default(tx, row.id)
     if "mtu" in values:
@@ -144,21 +165,6 @@ def _check_sole_default(tx: Tx, network_id: str) -> None:
         )
 
 
-def _unshare(tx: Tx, row: Any) -> None:
-    c = t.ports.c
-    strangers = select(func.count()).where(
-        c.network_id == row.id,
-        c.project_id.not_in([row.project_id, ""]),
-        c.device_owner.not_in(["network:dhcp", "network:floatingip"]),
-    )
-    if tx.scalar(strangers):
-        raise faults.conflict(
-            "InvalidSharedSetting",
-            f"Unable to reconfigure sharing settings for network {row.name}. "
-            "Multiple tenants are using it.",
-        )
-
-
 def _internalise(tx: Tx, row: Any) -> None:
     c = t.ports.c
     outward = ("network:router_gateway", "network:floatingip")
@@ -169,6 +175,7 @@ def _internalise(tx: Tx, row: Any) -> None:
             f"External network {row.id} cannot be updated to be made non-external, since it has "
             "existing gateway ports.",
         )
+    rbac.internalise(tx, row)
 
 
 def delete(tx: Tx, call: Call, row: Any) -> None:

@@ -12,6 +12,7 @@ from aerostat.services.neutron.domain import (
     metering,
     networks,
     ports,
+    rbac,
     routers,
     security_groups,
     subnetpools,
@@ -35,6 +36,7 @@ class Noun:
 
 
 NETWORKS = Noun(c.NETWORKS, networks.create, networks.update, networks.delete)
+RBACS = Noun(c.RBACS, rbac.create, rbac.update, rbac.remove)
 SUBNETS = Noun(c.SUBNETS, subnets.create, subnets.update, subnets.delete)
 PORTS = Noun(c.PORTS, ports.create, ports.update, ports.delete)
 GROUPS = Noun(c.GROUPS, security_groups.create, security_groups.update, security_groups.delete)

@@ -18,6 +18,7 @@ COUNTED: dict[str, Table] = {
     "security_group": t.groups,
     "security_group_rule": t.rules,
     "subnetpool": t.subnetpools,
+    "rbac_policy": t.network_rbacs,
 }
 
 

@@ -10,7 +10,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Conflict, NotFound
 from aerostat.services.neutron.db import collection
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collections import NETWORKS, PORTS
+from aerostat.services.neutron.db.collections import NETWORKS, PORTS, shared_with
 from aerostat.services.neutron.domain import (
     addresses,
     auto_topology,
@@ -81,7 +81,7 @@ def _usable(tx: Tx, project: str) -> list[RequestedNetwork]:
         stmt = select(N.id).where(condition, N.external.is_(False))
         return [row[0] for row in tx.all(stmt)]
 
-    found = usable(N.project_id == project) or usable(N.shared.is_(True))
+    found = usable(N.project_id == project) or usable(shared_with(project))
     if len(found) > 1:
         raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
     with_subnets = [key for key in found if addresses.subnets_of(tx, key)]

@@ -77,8 +77,11 @@ async def delete(neutron: NeutronService, call: Call, noun: Noun, at: At) -> Non
 
 
 def _check(row: Any, match: int | None) -> None:
-    if match is not None and row.revision_number != match:
+    if match is None:
+        return
+    now = getattr(row, "revision_number", None)
+    if now != match:
         raise GenerationConflict(
-            f"Constrained to {match}, but current revision is {row.revision_number}",
+            f"Constrained to {match}, but current revision is {now}",
             code="RevisionNumberConstraintFailed",
         )

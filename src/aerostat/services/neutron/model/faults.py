@@ -27,6 +27,7 @@ NOT_FOUND = {
     "address_scope": "AddressScopeNotFound",
     "agent": "AgentNotFound",
     "metering_label": "MeteringLabelNotFound",
+    "rbac_policy": "RbacPolicyNotFound",
     "metering_label_rule": "MeteringLabelRuleNotFound",
 }
 _WORDS = {
@@ -35,6 +36,7 @@ _WORDS = {
     "floatingip": "Floating IP",
     "subnetpool": "Subnet pool",
     "address_scope": "Address scope",
+    "rbac_policy": "RBAC policy",
 }
 
 

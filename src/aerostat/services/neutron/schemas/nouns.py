@@ -67,6 +67,16 @@ NETWORK: Schema = schema(
     ZONES,
 )
 
+RBAC: Schema = schema(
+    "rbac_policy",
+    "rbac_policies",
+    OWNER,
+    Attr("object_type", text(), REQUIRED, put=False),
+    Attr("object_id", uuid, REQUIRED, put=False),
+    Attr("action", text(), REQUIRED, put=False),
+    Attr("target_tenant", text(), REQUIRED),
+)
+
 SUBNET: Schema = schema(
     "subnet",
     "subnets",
