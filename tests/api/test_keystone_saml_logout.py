@@ -11,7 +11,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
-from keystone_cloud import Cloud, by_token
+from keystone_cloud import Cloud, by_password, by_token
 from lxml import etree
 from saml_forge import (
     IDP,
@@ -124,6 +124,42 @@ async def test_an_encrypted_name(saml: Cloud) -> None:
     document.replace(name, seal(name, SP, kind="ID"))
     assert (await by_form(saml, signed(document))).status_code == 200
     assert (await saml.validate(token)).status_code == 404
+
+
+async def test_what_was_delegated_outlives_the_session(saml: Cloud) -> None:
+    """Application credentials and trusts are for work that goes on when nobody is logged in.
+
+    They end with the user, his rights, or themselves. Source: docs/rfd/0009-federation.md.
+    """
+    token = await log_in(saml)
+    user = (await saml.validate(token)).json()["token"]["user"]["id"]
+    project, trustee = await saml.make("project"), await saml.user()
+    grants = f"/projects/{project['id']}/users/{user}"
+    await saml.grant(grants, "member")
+    here = {"project": {"id": project["id"]}}
+    scoped = (await saml.authenticate(by_token(token), here)).headers["x-subject-token"]
+    body = {"application_credential": {"name": "nightly", "secret": "long enough"}}
+    reply = await saml.call("POST", f"/users/{user}/application_credentials", scoped, json=body)
+    assert reply.status_code == 201, reply.text
+    credential = {"id": reply.json()["application_credential"]["id"], "secret": "long enough"}
+    by_credential = {
+        "methods": ["application_credential"],
+        "application_credential": credential,
+    }
+    parties = {"trustor_user_id": user, "trustee_user_id": trustee["id"]}
+    given = {"project_id": project["id"], "roles": [{"name": "member"}], "impersonation": True}
+    reply = await saml.call("POST", "/OS-TRUST/trusts", scoped, json={"trust": parties | given})
+    assert reply.status_code == 201, reply.text
+    trusted = {"OS-TRUST:trust": {"id": reply.json()["trust"]["id"]}}
+    assert (await by_form(saml, signed(request(saml)))).status_code == 200
+    assert (await saml.validate(scoped)).status_code == 404
+    assert (await saml.authenticate(by_credential)).status_code == 201
+    by_trustee = by_password(trustee["id"])
+    assert (await saml.authenticate(by_trustee, trusted)).status_code == 201
+    roles = (await saml.get("/roles?name=member"))["roles"]
+    await saml.call("DELETE", f"{grants}/roles/{roles[0]['id']}")
+    assert (await saml.authenticate(by_credential)).status_code in (401, 404)
+    assert (await saml.authenticate(by_trustee, trusted)).status_code in (401, 403)
 
 
 def _around(document: Any) -> Any:

@@ -1,7 +1,7 @@
 """Logins that an identity provider may end later: then their tokens end at once.
 
 A row for each login knows the audit chain of its tokens. What came of a login by other ways, such
-as an application credential, goes on: that is for the operator to end.
+as an application credential or a trust, goes on: docs/rfd/0009 says why.
 """
 
 from aerostat.kit.db.engine import Tx
