@@ -196,3 +196,28 @@ async def test_access_rules_are_found(cloud: Cloud) -> None:
     await refused(
         cloud, "PATCH", f"/OS-OAUTH1/consumers/{consumer['id']}", {"consumer": {"secret": "x"}}
     )
+
+
+@pytest.mark.parametrize("noun", ["user", "group"])
+async def test_users_and_groups_in_order_page_by_page(cloud: Cloud, noun: str) -> None:
+    domain = await cloud.make("domain")
+    made = {}
+    for name in ("b", "d", "a", "c"):
+        made[name] = (await cloud.make(noun, name=name, domain_id=domain["id"]))["id"]
+    by_id = sorted(made.values())
+    for order, ids in (
+        ("", by_id),
+        ("&sort_key=id&sort_dir=desc", by_id[::-1]),
+        ("&sort_dir=desc", by_id[::-1]),
+        ("&sort_key=name", [made[name] for name in "abcd"]),
+        ("&sort_key=name&sort_dir=desc", [made[name] for name in "dcba"]),
+        ("&sort_key=domain_id&sort_dir=desc", by_id),
+    ):
+        path, found = f"/{noun}s?domain_id={domain['id']}&limit=2{order}", []
+        while path:
+            page = await cloud.get(path)
+            found += [item["id"] for item in page[f"{noun}s"]]
+            path = (page["links"]["next"] or "").partition("/v3")[2]
+        assert found == ids, order
+    for query in ("sort_dir=up", "sort_key=password_hash"):
+        await refused(cloud, "GET", f"/{noun}s?{query}")

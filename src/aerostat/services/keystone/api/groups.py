@@ -40,7 +40,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List groups."""
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_GROUPS, target(group__domain_id=domain_id))
-    wanted = views.listing(keystone, req, "domain_id", "name", "id")
+    wanted = views.in_order(req, views.listing(keystone, req, "domain_id", "name", "id"))
     found = await identity.listed_groups(keystone, domain_id, views.within_scope(req, wanted))
     return views.collection(req, "groups", found, views.group, wanted)
 

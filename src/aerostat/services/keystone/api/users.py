@@ -54,7 +54,7 @@ async def index(keystone: Keystone, req: Request[None]) -> Document:
     """List users."""
     domain_id = req.query.get("domain_id") or req.ctx.domain_id
     req.enforce(policies.LIST_USERS, target(target__domain_id=domain_id))
-    wanted = views.listing(keystone, req, *FIELDS)
+    wanted = views.in_order(req, views.listing(keystone, req, *FIELDS))
     called = [req.query.get(name) or "" for name in ("idp_id", "protocol_id", "unique_id")]
     where = [users.C.id.in_(federated_users.called(*called))] if any(called) else []
     mine = views.within_scope(req, wanted)

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from aerostat.kit.clock import iso, parse_iso
 from aerostat.kit.errors import BadRequest
@@ -26,6 +27,9 @@ FLAGS = {
     **dict.fromkeys(("0", "false", "off", "n", "no"), False),
 }
 """What a flag may be in a query; without a value it is true. Source: keystone, parameter_types."""
+
+SORT_KEYS = ("id", "name", "domain_id")
+"""What every user and group has."""
 
 HOWS = {
     "contains",
@@ -122,7 +126,18 @@ def within_scope(req: Request[Any], wanted: Listing) -> Listing:
     if not req.ctx.domain_id:
         return wanted
     mine = Filter("domain_id", "equals", req.ctx.domain_id)
-    return Listing((*wanted.filters, mine), wanted.limit, wanted.marker)
+    return replace(wanted, filters=(*wanted.filters, mine))
+
+
+def in_order(req: Request[Any], wanted: Listing) -> Listing:
+    """Return `wanted` in the order that the query string asks for. Raises: BadRequest."""
+    key, direction = req.query.get("sort_key") or "", req.query.get("sort_dir") or "asc"
+    if key and key not in SORT_KEYS:
+        raise BadRequest(f"sort_key must be one of {', '.join(SORT_KEYS)}.", field="sort_key")
+    if direction not in ("asc", "desc"):
+        raise BadRequest("sort_dir must be asc or desc.", field="sort_dir")
+    backwards = direction == "desc"
+    return replace(wanted, sort_key=key or ("id" if backwards else ""), descending=backwards)
 
 
 def _when(name: str, text: str) -> Filter:

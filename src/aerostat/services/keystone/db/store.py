@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, or_, select, update
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound
@@ -53,13 +53,25 @@ class Store(Generic[R]):
         """
         conds = [*where, *(self._condition(f) for f in listing.filters)]
         if listing.marker:
-            if self.first(tx, self._key[0] == listing.marker) is None:
-                raise NotFound(f"Marker {listing.marker} could not be found.")
-            conds.append(self._key[0] > listing.marker)
-        stmt = self._select.where(*conds).order_by(*self._key)
+            conds.append(self._after(tx, listing))
+        order = [self.table.c[listing.sort_key]] if listing.sort_key else []
+        directed = [column.desc() for column in order] if listing.descending else order
+        stmt = self._select.where(*conds).order_by(*directed, *self._key)
         if listing.limit:
             stmt = stmt.limit(listing.limit + 1)
         return [self._kind(*row) for row in tx.all(stmt)]
+
+    def _after(self, tx: Tx, listing: Listing) -> ColumnElement[bool]:
+        """Return what is true of rows after the marker. Raises: NotFound."""
+        last = self.first(tx, self._key[0] == listing.marker)
+        if last is None:
+            raise NotFound(f"Marker {listing.marker} could not be found.")
+        later = self._key[0] > listing.marker
+        if not listing.sort_key:
+            return later
+        column, value = self.table.c[listing.sort_key], getattr(last, listing.sort_key)
+        beyond = column < value if listing.descending else column > value
+        return or_(beyond, and_(column == value, later))
 
     def insert(self, tx: Tx, *items: R) -> None:
         """Add rows."""

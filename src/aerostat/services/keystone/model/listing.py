@@ -21,8 +21,13 @@ class Filter(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """What part of a list is wanted: conditions, how many, and after which id."""
+    """What part of a list is wanted: conditions, how many, and after which id.
+
+    In the order of `sort_key`, and among equals in that of ids.
+    """
 
     filters: tuple[Filter, ...] = ()
     limit: int = 0
     marker: str = ""
+    sort_key: str = ""
+    descending: bool = False
