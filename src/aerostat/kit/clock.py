@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -27,10 +28,14 @@ def iso(seconds: float | None, *, micros: bool = False, zone: str = "Z") -> str 
     """Return `seconds` since the epoch as ISO 8601 in UTC, with microseconds if asked."""
     if seconds is None:
         return None
-    when = datetime.fromtimestamp(seconds, UTC)
-    if micros:
-        return when.isoformat(timespec="microseconds")[:26] + zone
-    return when.isoformat(timespec="seconds")[:19] + zone
+    whole, rest = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(whole)}.{rest:06d}{zone}" if micros else _second(whole) + zone
+
+
+@lru_cache(256)
+def _second(seconds: int) -> str:
+    """Return the first part of a time, which many in a row have in common."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def parse_iso(text: str) -> float:

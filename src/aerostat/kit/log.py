@@ -1,14 +1,19 @@
 """Structured logs: an event name and fields, one JSON object a line; secrets print as ***."""
 
+import asyncio
 import logging
 import sys
+import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+
+from aerostat.kit.clock import iso
 
 bound: ContextVar[dict[str, Any]] = ContextVar("bound", default={})  # noqa: B039 - never mutated
 
@@ -27,7 +32,11 @@ observers: list[Observer] = []
 
 
 class Logger:
-    """Writes events. `log.info("server.boot", server_id=..., took_ms=...)`."""
+    """Writes events. `log.info("server.boot", server_id=..., took_ms=...)`.
+
+    They go straight to the process's lines once it has some (`setup`), and until then to Python's
+    logging, whose way from a logger to a handler costs more than the line.
+    """
 
     def __init__(self, name: str) -> None:
         self._log = logging.getLogger(f"aerostat.{name}")
@@ -47,67 +56,102 @@ class Logger:
     def _emit(
         self, level: int, event: str, fields: dict[str, Any], why: BaseException | None = None
     ) -> None:
+        said = {**bound.get(), **fields}
         for observer in observers:
-            observer(event, {**bound.get(), **fields}, trouble=level >= logging.WARNING)
-        if self._log.isEnabledFor(level):
-            record = _Event(self._log.name, level, event, fields)
-            if why is not None:
-                record.exc_info = (type(why), why, why.__traceback__)
-            self._log.handle(record)
+            observer(event, said, trouble=level >= logging.WARNING)
+        if not self._log.isEnabledFor(level):
+            return
+        if _lines is None:
+            self._log.log(level, event, exc_info=why, extra={"fields": said})
+        else:
+            _lines.add(level, self._log.name, event, said, why)
 
 
-_UNSAID: dict[str, Any] = dict.fromkeys(
-    ("filename", "pathname", "module", "funcName", "processName"), ""
-)
-_UNSAID |= dict.fromkeys(("lineno", "process", "thread", "relativeCreated"), 0)
-_UNSAID |= dict.fromkeys(("args", "exc_info", "exc_text", "stack_info", "threadName"))
+class _Lines:
+    """Standard error, on which each event is a line of JSON.
 
+    Lines of one turn of the event loop leave together, after its answers: a write for each costs
+    a request more than the line itself. What is a warning or worse does not wait.
+    """
 
-class _Event(logging.LogRecord):
-    """A record without what nobody reads of one: looking for the caller alone takes a third."""
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        self._lock = threading.RLock()
 
-    def __init__(self, name: str, level: int, event: str, fields: dict[str, Any]) -> None:
-        self.__dict__.update(_UNSAID)
-        self.name, self.levelno, self.msg, self.fields = name, level, event, fields
-        self.levelname = logging.getLevelName(level)
-        self.created = time.time()
-        self.msecs = self.created % 1 * 1000
-
-
-class _JsonLines(logging.Handler):
-    """Writes a record as a line of JSON; what cannot be written troubles nobody who logs."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            sys.stderr.buffer.write(self._line(record))
-            sys.stderr.flush()
-        except Exception:
-            self.handleError(record)
-
-    def _line(self, record: logging.LogRecord) -> bytes:
-        when = datetime.fromtimestamp(record.created, UTC)
-        line: dict[str, Any] = {
-            "time": when.isoformat(timespec="milliseconds")[:23] + "Z",
-            "level": record.levelname.lower(),
-            "log": record.name,
-            "event": record.getMessage(),
-            **bound.get(),
+    def add(
+        self,
+        level: int,
+        name: str,
+        event: str,
+        fields: Mapping[str, Any],
+        why: BaseException | None = None,
+    ) -> None:
+        """Write an event; what cannot be written troubles nobody who logs."""
+        line = {
+            "time": iso(time.time(), micros=True),
+            "level": logging.getLevelName(level).lower(),
+            "log": name,
+            "event": event,
         }
-        for key, value in getattr(record, "fields", {}).items():
+        for key, value in fields.items():
             line[key] = "***" if isinstance(value, Secret) else value
-        if record.exc_info:
-            line["traceback"] = logging.Formatter().formatException(record.exc_info)
-        return _encode(line) + b"\n"
+        if why is not None:
+            line["traceback"] = "".join(traceback.format_exception(why)).rstrip()
+        try:
+            with self._lock:
+                self._waiting.append(_encode(line))
+                first = len(self._waiting) == 1
+                if level >= logging.WARNING or (first and not self._later()):
+                    self.flush()
+        except Exception as trouble:
+            with suppress(Exception):
+                traceback.print_exception(trouble)
+
+    def _later(self) -> bool:
+        """Tell whether an event loop is there to write the lines, and will."""
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:
+            return False
+        return True
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            if self._waiting:
+                sys.stderr.buffer.write(b"\n".join((*self._waiting, b"")))
+                self._waiting.clear()
+                sys.stderr.flush()
 
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
+_lines: _Lines | None = None
+
+
+class _Others(logging.Handler):
+    """Brings to the lines what libraries log."""
+
+    def __init__(self, lines: _Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        why = record.exc_info[1] if record.exc_info else None
+        try:
+            self._lines.add(record.levelno, record.name, record.getMessage(), bound.get(), why)
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        self._lines.flush()
 
 
 def setup(level: str = "INFO") -> None:
     """Send every log line of this process to standard error as JSON."""
-    handler = _JsonLines()
+    global _lines
+    _lines = _Lines()
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_Others(_lines)]
     root.setLevel(level)
     # The bus says itself what became of a connection.
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)

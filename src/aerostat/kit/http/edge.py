@@ -365,24 +365,27 @@ class _Call:
         """Return the whole body. Raises: TooLarge."""
         if int(self.headers.get("content-length", "0") or 0) > limit:
             raise TooLarge("Request is too large.")
-        parts, size = [], 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > limit:
+        body, more = b"", True
+        while more:
+            part, more = await self._part()
+            body += part
+            if len(body) > limit:
                 raise TooLarge("Request is too large.")
-            parts.append(chunk)
-        return b"".join(parts)
+        return body
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises: BadRequest (the client went away)."""
         more = True
         while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest("The client disconnected.")
-            more = message.get("more_body", False)
-            if message.get("body"):
-                yield message["body"]
+            part, more = await self._part()
+            if part:
+                yield part
+
+    async def _part(self) -> tuple[bytes, bool]:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The client disconnected.")
+        return message.get("body", b""), message.get("more_body", False)
 
 
 def certificate_thumbprint(pem: str) -> str:

@@ -23,6 +23,7 @@ class Router:
 
     def __init__(self, *, exact: bool = False) -> None:
         self._root, self._exact = _Node(), exact
+        self._fixed: dict[str, _Node] = {}
 
     def add(self, route: Route) -> None:
         """Make `route` findable. Two nouns must name a parameter at one place alike."""
@@ -37,9 +38,13 @@ class Router:
             else:
                 node = node.children.setdefault(segment, _Node())
         node.routes.setdefault(route.method, []).append(route)
+        if "{" not in route.path:
+            self._fixed[route.path] = node
 
     def find(self, path: str) -> tuple[dict[str, list[Route]], dict[str, str]] | None:
         """Return the routes at `path` by method, and its parameters; None if there are none."""
+        if (fixed := self._fixed.get(path)) is not None:
+            return fixed.routes, {}
         params: dict[str, str] = {}
         segments = _split(path)
         if self._exact and path.endswith("/") and len(segments) > 1:

@@ -1,7 +1,5 @@
 """Letting somebody in: a token for whoever is proven, with the scope that is asked for."""
 
-import dataclasses
-
 from msgspec.structs import replace
 
 from aerostat.kit.errors import Fault, Forbidden, Unauthorized, Unavailable
@@ -37,7 +35,7 @@ async def let_in(
     methods = receipts.with_receipt(keystone, proven.user, proven.methods, receipt)
     receipts.check(keystone, proven.user, methods)
     if methods != proven.methods:
-        proven = dataclasses.replace(proven, methods=methods)
+        proven = replace(proven, methods=methods)
     given = await _scoped(keystone, proven, scope)
     await passwords.seen(keystone, proven.user.user)
     return given

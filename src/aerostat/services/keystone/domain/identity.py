@@ -48,6 +48,9 @@ async def record(keystone: Keystone, user_id: str) -> actors.UserRecord | None:
 
     Raises: Unavailable.
     """
+    mapping = await keystone.remember(stores.id_mappings.get, user_id)
+    if mapping is None:
+        return await keystone.remember(actors.user_record, user_id)
     if user_id in keystone.looked and good_until(keystone, user_id) > keystone.clock.now():
         found = await keystone.remember(actors.user_record, user_id)
         if found is not None:

@@ -1,6 +1,6 @@
 """The ways to prove who one is: each method that is named must prove the same user."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest, Forbidden, Unauthorized
@@ -19,8 +19,7 @@ from aerostat.services.keystone.model.totp import passcodes
 from aerostat.services.keystone.runtime import Keystone
 
 
-@dataclass(frozen=True, slots=True)
-class Federated:
+class Federated(Struct, frozen=True):
     """The identity provider that vouches for somebody, and the groups it names."""
 
     idp_id: str
@@ -28,8 +27,7 @@ class Federated:
     group_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Proven:
+class Proven(Struct, frozen=True):
     """Who it is, and what the proof itself limits."""
 
     user: actors.UserRecord

@@ -75,6 +75,5 @@ def _rules(keystone: Keystone, options: dict[str, Any]) -> list[set[str]]:
     """Return the rules as far as they can be met here; one that names no open method is void."""
     if not options.get("multi_factor_auth_enabled", True):
         return []
-    known = set(keystone.config.methods)
-    rules = [set(rule) & known for rule in options.get("multi_factor_auth_rules", [])]
-    return [rule for rule in rules if rule]
+    rules = [set(rule) for rule in options.get("multi_factor_auth_rules", [])]
+    return [met for rule in rules if (met := rule.intersection(keystone.config.methods))]

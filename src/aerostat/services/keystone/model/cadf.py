@@ -49,7 +49,8 @@ def initiator(ctx: Context, agent: str, **known: str) -> dict[str, Any]:
         "domain_id": ctx.domain_id,
         "global_request_id": ctx.global_request_id,
     }
-    return {**found, **{name: value for name, value in more.items() if value}}
+    found.update(item for item in more.items() if item[1])
+    return found
 
 
 def event(
