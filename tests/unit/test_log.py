@@ -52,7 +52,9 @@ print("went on")
 
 
 def _run(program: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
 
 
 def _lines(text: str) -> list[dict[str, Any]]:

@@ -39,7 +39,6 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,  # It would believe whoever comes from this machine.
             date_header=True,
-            proxy_headers=False,  # kit.http.proxies knows whom to believe.
             lifespan="off",
             ws="none",
             http=_WithCertificate if tls and tls.client_ca else "httptools",
