@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
+import libvirt
 import pytest
 
 from aerostat.contracts.network import BoundPort
-from aerostat.kit.errors import BadRequest, NotFound, Unavailable
+from aerostat.kit.errors import BadRequest, Conflict, NotFound, Unavailable, Unsupported
 from aerostat.services.nova.drivers.image_source import HttpImageSource
+from aerostat.services.nova.drivers.libvirt import guest_agent
 from aerostat.services.nova.drivers.libvirt.console import CONSOLE_BYTES_MAX, tail
 from aerostat.services.nova.drivers.libvirt.disks import Disk, GuestDisks, prepare
 from aerostat.services.nova.drivers.libvirt.domain_xml import HostChoice, domain_xml
@@ -288,3 +290,39 @@ store:/i /var/lib/aerostat/node/instances nfs4 rw,vers=4.2 0 0
 ceph-fuse /mnt/ceph fuse.ceph-fuse rw 0 0
 """
     assert is_on_network(Path(path), mounts) is expected
+
+
+class Guest:
+    """A domain whose agent keeps passwords, or says nothing."""
+
+    def __init__(self, xml: str, silent: bool = False) -> None:
+        self.xml, self.silent = xml, silent
+        self.passwords: dict[str, str] = {}
+
+    def lookupByUUIDString(self, _uuid: str) -> "Guest":
+        return self
+
+    def XMLDesc(self) -> str:
+        return self.xml
+
+    def setUserPassword(self, user: str, password: str, _flags: int) -> None:
+        if self.silent:
+            why = libvirt.libvirtError("no answer")
+            why.err = (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, *[None] * 8)
+            raise why
+        self.passwords[user] = password
+
+
+def test_passwords_go_through_the_guests_agent() -> None:
+    with_agent = guest(image_properties={"hw_qemu_guest_agent": "yes"})
+    texts = [
+        ElementTree.tostring(xml(spec, GuestDisks([]), HostChoice()), encoding="unicode")
+        for spec in (guest(), with_agent)
+    ]
+    with pytest.raises(Conflict, match="QEMU guest agent is not enabled"):
+        guest_agent.set_password(Guest(texts[0]), "", "root", "x")
+    found = Guest(texts[1])
+    guest_agent.set_password(found, "", "root", "secret")
+    assert found.passwords == {"root": "secret"}
+    with pytest.raises(Unsupported):
+        guest_agent.set_password(Guest(texts[1], silent=True), "", "root", "x")

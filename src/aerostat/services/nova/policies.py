@@ -111,6 +111,7 @@ INTERFACES = {
 SECURITY_GROUPS = _rule("os-security-groups:list", READER)
 SECURITY_GROUP_ADD = _rule("os-security-groups:add", MEMBER)
 SECURITY_GROUP_REMOVE = _rule("os-security-groups:remove", MEMBER)
+PASSWORD_CHANGE = _rule("os-admin-password", MEMBER)
 PASSWORD_SHOW = _rule("os-server-password:show", READER)
 PASSWORD_CLEAR = _rule("os-server-password:clear", MEMBER)
 HOSTS = {

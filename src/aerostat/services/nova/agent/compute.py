@@ -144,6 +144,10 @@ class ComputeAgent:
     async def diagnostics(self, *, server_id: str) -> Diagnostics:
         return await self._driver.diagnostics(server_id)
 
+    async def set_admin_password(self, *, server_id: str, user: str, password: str) -> None:
+        async with self._locks.hold(server_id):
+            await self._driver.set_admin_password(server_id, user, password)
+
     async def guests(self) -> list[GuestState]:
         return await self._driver.guests()
 

@@ -83,6 +83,13 @@ class ComputeHost(Protocol):
         """Unplug a port from the guest; one that is not plugged is fine."""
         ...
 
+    async def set_admin_password(self, *, server_id: str, user: str, password: str) -> None:
+        """Give a user of the running guest a password.
+
+        Raises: Conflict (off, or without an agent), Unsupported (its agent does not answer).
+        """
+        ...
+
     async def guests(self) -> list[GuestState]:
         """Return every guest that the host has, running or not."""
         ...

@@ -4,14 +4,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aerostat.kit.errors import BadRequest
+from aerostat.kit.http import schema
 from aerostat.kit.http.policy import Rule
 from aerostat.kit.http.route import Reply, Request, Routes
 from aerostat.services.nova import policies
 from aerostat.services.nova.api import keeping, moving, network_proxies
 from aerostat.services.nova.api.rebuilding import rebuild
-from aerostat.services.nova.domain import actions, consoles, parts, servers
+from aerostat.services.nova.domain import actions, consoles, parts, passwords, servers
 from aerostat.services.nova.model.server import Server, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.schemas.actions import ChangePassword
 from aerostat.services.nova.schemas.servers import RemoteConsole
 
 routes: Routes[Nova] = Routes("server_actions")
@@ -113,6 +115,14 @@ async def _force_delete(
     return None
 
 
+async def _change_password(
+    nova: Nova, req: Request[dict[str, Any]], server: Server, arguments: Any
+) -> Reply | None:
+    body = schema.convert(arguments, ChangePassword, req.version)
+    await passwords.change(nova, req.ctx, server, body.admin_pass)
+    return None
+
+
 async def _restore(
     _nova: Nova, req: Request[dict[str, Any]], server: Server, _arguments: Any
 ) -> Reply | None:
@@ -131,6 +141,7 @@ ACTIONS: dict[str, tuple[Rule, Act]] = {
     "lock": (policies.LOCK, _lock),
     "unlock": (policies.UNLOCK, _unlock),
     "rebuild": (policies.SERVERS_REBUILD, rebuild),
+    "changePassword": (policies.PASSWORD_CHANGE, _change_password),
     "forceDelete": (policies.FORCE_DELETE, _force_delete),
     "restore": (policies.RESTORE, _restore),
     "resize": (policies.SERVERS_RESIZE, moving.resize),

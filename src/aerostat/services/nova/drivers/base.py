@@ -143,6 +143,13 @@ class Driver(MovingDriver, Protocol):
 
     async def diagnostics(self, server_id: str) -> Diagnostics: ...
 
+    async def set_admin_password(self, server_id: str, user: str, password: str) -> None:
+        """Give a user of the running guest a password.
+
+        Raises: Conflict (also if it has no agent), Unsupported (its agent does not answer).
+        """
+        ...
+
     async def power_state(self, server_id: str) -> PowerState:
         """Return how the guest is right now."""
         ...

@@ -11,6 +11,7 @@ from aerostat.contracts.network import BoundPort
 from aerostat.kit.errors import Conflict, NotFound, Unavailable
 from aerostat.services.nova.drivers.base import HealthSink, LifecycleSink, NodeIdentity, unheard
 from aerostat.services.nova.drivers.fake_moves import DISK_BYTES, FakeMoves
+from aerostat.services.nova.drivers.fake_screen import FakeScreen
 from aerostat.services.nova.drivers.image_source import ImageSource
 from aerostat.services.nova.drivers.qcow2 import empty_qcow2
 from aerostat.services.nova.drivers.uptime import booted_at
@@ -65,9 +66,11 @@ class FakeDriver(FakeMoves):
         self._journal, self._spawn_s = journal, spawn_s
         self._sink: LifecycleSink = lambda server_id, state: None
         self._consoles: dict[str, list[str]] = {}
+        self._screen = FakeScreen()
         self.states: dict[str, PowerState] = {}
         self.specs: dict[str, GuestSpec] = {}
         self.ports: dict[str, set[str]] = {}
+        self.passwords: dict[str, tuple[str, str]] = {}
         self.before = before
         self.health: HealthSink = unheard
         self.images = images
@@ -79,6 +82,7 @@ class FakeDriver(FakeMoves):
 
     async def close(self) -> None:
         self._sink = lambda server_id, state: None
+        self._screen.close()
 
     async def facts(self) -> HostFacts:
         return HostFacts(
@@ -116,6 +120,7 @@ class FakeDriver(FakeMoves):
         if self.states.pop(server_id, None) is not None:
             self.specs.pop(server_id, None)
             self._consoles.pop(server_id, None)
+            self.passwords.pop(server_id, None)
             self._sink(server_id, PowerState.SHUTDOWN)
         self._note(server_id)
 
@@ -189,7 +194,7 @@ class FakeDriver(FakeMoves):
     async def vnc(self, server_id: str) -> VncAddress:
         if self._state(server_id) is not PowerState.RUNNING:
             raise Conflict("The guest is not running.", code="guest_not_running")
-        return VncAddress(host="127.0.0.1", port=5900)
+        return await self._screen.address()
 
     async def diagnostics(self, server_id: str) -> Diagnostics:
         """A fake guest does nothing with what it has."""
@@ -197,6 +202,12 @@ class FakeDriver(FakeMoves):
         cpus, memory = (spec.vcpus, spec.ram_mib) if spec else (0, 0)
         disk = DiskUse("vda", 0, 0, 0, 0, 0)
         return Diagnostics(state, "fake", [0] * cpus, memory, 0, [disk], [])
+
+    async def set_admin_password(self, server_id: str, user: str, password: str) -> None:
+        await self._enter("set_admin_password", server_id)
+        if self._state(server_id) is not PowerState.RUNNING:
+            raise Conflict("The guest is not running.", code="guest_not_running")
+        self.passwords[server_id] = (user, password)
 
     async def power_state(self, server_id: str) -> PowerState:
         return self._state(server_id)

@@ -66,6 +66,12 @@ class Rescue(Body):
     image: str | None = field(name="rescue_image_ref", default=None)
 
 
+class ChangePassword(Body):
+    """changePassword."""
+
+    admin_pass: str = field(name="adminPass")
+
+
 class Unshelve(Body):
     """unshelve."""
 

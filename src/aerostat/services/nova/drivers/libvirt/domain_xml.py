@@ -14,6 +14,7 @@ from aerostat.services.nova.model.guest import GuestSpec
 NOVA_NS = "http://openstack.org/xmlns/libvirt/nova/1.1"
 OWN_NS = "urn:aerostat:node:1"
 KERNEL_CMDLINE = "root=/dev/vda console=ttyS0 quiet"
+AGENT_CHANNEL = "org.qemu.guest_agent.0"
 DISK_BUSES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "ide": "hd"}
 
 
@@ -58,6 +59,9 @@ def domain_xml(
     _console(devices, paths)
     _screen(devices, host, spec)
     _extras(devices)
+    if spec.image_properties.get("hw_qemu_guest_agent", "").lower() in ("yes", "true", "1", "on"):
+        channel = SubElement(devices, "channel", type="unix")
+        SubElement(channel, "target", type="virtio", name=AGENT_CHANNEL)
     indent(domain)
     return tostring(domain, encoding="unicode") + "\n"
 

@@ -11,7 +11,7 @@ from aerostat.kit.log import Logger
 from aerostat.services.nova.drivers.base import HealthSink, LifecycleSink, NodeIdentity, unheard
 from aerostat.services.nova.drivers.exchange import Exchange, ExchangeConfig
 from aerostat.services.nova.drivers.image_source import ImageSource
-from aerostat.services.nova.drivers.libvirt import diagnostics, domains
+from aerostat.services.nova.drivers.libvirt import diagnostics, domains, guest_agent
 from aerostat.services.nova.drivers.libvirt.connection import Connection
 from aerostat.services.nova.drivers.libvirt.console import tail
 from aerostat.services.nova.drivers.libvirt.daemon import LiveConfig
@@ -168,6 +168,9 @@ class LibvirtDriver(LiveMoves, Extras):
     async def vnc(self, server_id: str) -> VncAddress:
         port = await self._conn.run(domains.vnc_port, server_id)
         return VncAddress(host=self._choice.vnc_listen, port=port)
+
+    async def set_admin_password(self, server_id: str, user: str, password: str) -> None:
+        await self._conn.run(guest_agent.set_password, server_id, user, password)
 
     async def diagnostics(self, server_id: str) -> Diagnostics:
         return await self._conn.run(diagnostics.of, server_id)
