@@ -11,7 +11,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 MACHINE = "tests/node/"
-NICENESS = 10
+NICENESS = 5
 
 _began = pytest.StashKey[bool]()
 

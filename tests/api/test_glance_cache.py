@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from glance_cloud import Cloud, cloud_in
+from msgspec.structs import replace
 
 from aerostat.kit.errors import Unavailable
-from aerostat.services.glance.config import GlanceConfig
+from aerostat.services.glance.config import FileStore, GlanceConfig
 from aerostat.services.glance.domain import caching
 
 DATA = bytes(range(256)) * 10_000
@@ -161,3 +162,40 @@ async def test_no_cache(tmp_path: Path) -> None:
         assert (await cloud.ask("GET", "/v2/cache", "admin")).status_code == 404
         image = await _image(cloud)
         assert (await cloud.ask("GET", image["file"])).content == DATA
+
+
+async def test_copies_tell_each_other_what_they_have(tmp_path: Path) -> None:
+    urls = ["http://one:9292", "http://two:9292"]
+    store = {"file": FileStore(filesystem_store_datadir=str(tmp_path / "images"))}
+    config = GlanceConfig(enabled_backends=store, image_cache_dir=str(tmp_path / "cache"))
+    one = replace(config, worker_self_reference_url=urls[0])
+    folder = str(tmp_path / "other")
+    two = replace(config, worker_self_reference_url=urls[1], image_cache_dir=folder)
+    async with cloud_in(tmp_path, one) as first, cloud_in(tmp_path, two) as second:
+        for cloud in (first, second):
+            cloud.glance.stores.get("file").local = False
+        image, other = await _image(first), await _image(first)
+        path = f"/v2/cache/nodes/{image['id']}"
+
+        async def said() -> Any:
+            return [(await cloud.ask("GET", path, "admin")).json() for cloud in (first, second)]
+
+        assert await said() == [[], []]
+        assert (await second.ask("GET", image["file"])).content == DATA
+        assert await said() == [urls[1:]] * 2
+        assert (await first.ask("PUT", f"/v2/cache/{image['id']}", "admin")).status_code == 202
+        await first.settled()
+        assert await said() == [urls] * 2
+        gone = await second.ask("DELETE", f"/v2/cache/{image['id']}", "admin")
+        assert gone.status_code == 204
+        assert await said() == [urls[:1]] * 2
+        assert (await first.ask("GET", f"/v2/cache/nodes/{other['id']}", "admin")).json() == []
+        assert (await first.ask("GET", path)).status_code == 403
+        assert (await first.ask("DELETE", image["self"])).status_code == 204
+        assert (await first.ask("GET", path, "admin")).status_code == 404
+
+
+async def test_a_copy_that_is_alone_knows_no_nodes(cloud: Cloud) -> None:
+    image = await _image(cloud)
+    reply = await cloud.ask("GET", f"/v2/cache/nodes/{image['id']}", "admin")
+    assert reply.status_code == 409 and "Centralized caching is not enabled" in reply.text

@@ -4,8 +4,9 @@ Only whole copies whose digest was checked have their name; what arrives has `.p
 Hits and times are in memory and in `index.json`, written now and then: losing them loses nothing.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -46,6 +47,9 @@ class ImageCache:
         self.entries: dict[str, Entry] = {}
         self.queue: list[str] = []
         self.arriving: set[str] = set()
+        self.told: list[str] | None = None
+        """The images that the other copies of glance-api were told of; None: nothing yet."""
+        self.telling = asyncio.Lock()
         self.hits = self.misses = 0
 
     def load(self) -> None:
@@ -90,7 +94,7 @@ class ImageCache:
 
     async def keep(
         self, image_id: str, checksum: str, chunks: AsyncIterator[bytes], now: float
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Pass `chunks` on, and have a copy of them once they were all there and right.
 
         A reader who leaves early, or a folder that is full, costs the copy and nothing else.

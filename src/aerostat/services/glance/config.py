@@ -156,7 +156,8 @@ class GlanceConfig(Struct, frozen=True, kw_only=True):
 
     worker_self_reference_url: str = ""
     """The URL at which the other copies reach this glance-api: they pass on what is about data
-    in its staging folder. Empty: all copies share the folder (or there is one).
+    in its staging folder, and tell each other what is in their caches. Empty: all copies share the
+    folder (or there is one).
 
     Who signed the certificates of https URLs is in `tls_ca`."""
 

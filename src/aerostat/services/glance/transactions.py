@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from aerostat.kit.errors import BadRequest
-from aerostat.services.glance.db import garbage, images, members, metadefs, tasks, usage
+from aerostat.services.glance.db import cached, garbage, images, members, metadefs, tasks, usage
 from aerostat.services.glance.domain import changes, leases, uploads
 from aerostat.services.glance.domain import images as image_verbs
 from aerostat.services.glance.domain import members as member_verbs
@@ -59,7 +59,7 @@ READS = _named(
     *(images.find, images.get, images.known, images.listed, images.missing, images.outlines),
     *(images.owned, images.whole),
     *(image_verbs.see, changes.held, leases.staged, usage.counted),
-    *(garbage.due, garbage.of_image, tasks.find, tasks.listed),
+    *(cached.nodes, garbage.due, garbage.of_image, tasks.find, tasks.listed),
     *(members.of_image, member_verbs.find),
     *(metadefs.listed, metadefs.items, metadefs.associated, metadefs.associations),
     *(metadef_verbs.find, metadef_verbs.find_item),
@@ -67,7 +67,7 @@ READS = _named(
 WRITES = _named(
     *(changes.commit, changes.create, changes.remove, images.beat, uploads.announce),
     *(leases.ending, leases.release, leases.take_over, leases.unstage),
-    *(garbage.remove, tasks.add, tasks.change),
+    *(cached.tell, garbage.remove, tasks.add, tasks.change),
     *(member_verbs.insert, member_verbs.write_status, member_verbs.drop),
     *(metadefs.remove, metadefs.remove_items, metadef_verbs.insert, metadef_verbs.save),
     *(metadef_verbs.insert_item, metadef_verbs.write_items, metadef_verbs.save_item),

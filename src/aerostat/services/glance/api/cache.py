@@ -36,6 +36,13 @@ async def enqueue(glance: Glance, req: Request[None]) -> None:
     await caching.enqueue(glance, await images.one(glance, req.path["image_id"]))
 
 
+@routes.get("/cache/nodes/{image_id}", policy=policies.CACHE_NODES)
+async def nodes(glance: Glance, req: Request[None]) -> list[str]:
+    """List the copies of glance-api that have an image in their caches, by their URLs."""
+    found = await images.one(glance, req.path["image_id"])
+    return await caching.nodes(glance, found.id)
+
+
 @routes.delete("/cache/{image_id}", policy=policies.CACHE_DELETE)
 async def forget(glance: Glance, req: Request[None]) -> None:
     """Take an image out of the cache and the queue."""

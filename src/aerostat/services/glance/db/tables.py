@@ -100,6 +100,14 @@ deleted_images = Table(
     Column("deleted_at", Double, nullable=False),
 )
 
+cached_images = Table(
+    "glance_cached_images",
+    metadata,
+    Column("node", String(255), primary_key=True),
+    Column("image_id", String(36), primary_key=True),
+    Index("ix_glance_cached_images", "image_id"),
+)
+
 tasks = Table(
     "glance_tasks",
     metadata,

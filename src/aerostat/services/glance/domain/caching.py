@@ -3,11 +3,13 @@
 Source: glance documentation, "The Image Cache"; image api-ref, "Cache manage".
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 
-from aerostat.kit.errors import BadRequest, Fault, NotFound
+from aerostat.kit.errors import BadRequest, Conflict, Fault, NotFound
 from aerostat.kit.log import Logger
 from aerostat.services.glance.cache import Entry, ImageCache
+from aerostat.services.glance.db import cached
 from aerostat.services.glance.db import images as rows
 from aerostat.services.glance.model.image import ACTIVE, Image
 from aerostat.services.glance.runtime import Glance
@@ -41,7 +43,50 @@ async def read(
     cache.misses += 1
     if length != image.size or image.id in cache.arriving:
         return chunks
-    return cache.keep(image.id, image.checksum, chunks, now)
+    return _passed_on(glance, cache.keep(image.id, image.checksum, chunks, now))
+
+
+async def _passed_on(
+    glance: Glance, chunks: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            yield chunk
+    await _tell(glance)
+
+
+async def _note(glance: Glance) -> None:
+    """Write down what there is, for this process and for the others."""
+    await of(glance).save()
+    await _tell(glance)
+
+
+async def _tell(glance: Glance) -> None:
+    """Let the other copies of glance-api know what is in this one's cache."""
+    cache, here = of(glance), glance.config.worker_self_reference_url
+    if not here:
+        return
+    async with cache.telling:
+        there = sorted(cache.entries)
+        if there == cache.told:
+            return
+        try:
+            await glance.db.write(cached.tell, here, there)
+        except Fault as why:  # It is done again when the cache is tidied.
+            log.warning("cache.not_told", reason=why.message)
+        else:
+            cache.told = there
+
+
+async def nodes(glance: Glance, image_id: str) -> list[str]:
+    """Return the URLs of the copies of glance-api that have an image in their caches.
+
+    Raises: NotFound (there is no cache), Conflict (copies do not know each other).
+    """
+    of(glance)
+    if not glance.config.worker_self_reference_url:
+        raise Conflict("Centralized caching is not enabled")
+    return await glance.db.read(cached.nodes, image_id)
 
 
 def listed(glance: Glance) -> tuple[list[Entry], list[str]]:
@@ -56,7 +101,7 @@ async def enqueue(glance: Glance, image: Image) -> None:
     if image.status != ACTIVE:
         raise BadRequest("Only images with status active can be targeted for queueing")
     cache.enqueue(image.id)
-    await cache.save()
+    await _note(glance)
     glance.spawn(prefetch(glance))
 
 
@@ -66,7 +111,7 @@ async def forget(glance: Glance, image_id: str) -> None:
     waiting = cache.unqueue(image_id)
     if not await cache.remove(image_id) and not waiting:
         raise NotFound(f"Image {image_id} is not cached.")
-    await cache.save()
+    await _note(glance)
 
 
 async def clear(glance: Glance, target: str) -> None:
@@ -81,7 +126,7 @@ async def clear(glance: Glance, target: str) -> None:
     if target != "queue":
         for image_id in list(cache.entries):
             await cache.remove(image_id)
-    await cache.save()
+    await _note(glance)
 
 
 async def prefetch(glance: Glance) -> None:
@@ -100,7 +145,7 @@ async def prefetch(glance: Glance) -> None:
                 pass
         except Fault as why:
             log.warning("cache.not_fetched", image_id=image_id, reason=why.message)
-    await cache.save()
+    await _note(glance)
 
 
 async def clean(glance: Glance) -> None:
@@ -109,13 +154,13 @@ async def clean(glance: Glance) -> None:
     for image_id in await glance.db.read(rows.missing, list(cache.entries)):
         await cache.remove(image_id)
     await cache.clean(glance.config.image_cache_stall_time)
-    await cache.save()
+    await _note(glance)
 
 
 async def prune(glance: Glance) -> list[Entry]:
     """Forget what is too much; return it. Raises: NotFound (there is no cache)."""
     gone = await of(glance).prune(glance.config.image_cache_max_size)
-    await of(glance).save()
+    await _note(glance)
     return gone
 
 
