@@ -1,5 +1,6 @@
 """Snapshots, shelves, rescue and interfaces: each step failing, crashing and run twice."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from tests.sim.test_server_moves import GOES_ON, act, built, held, is_whole, whe
 from tests.sim.test_server_sagas import SIDES, Injected, restart, status
 from tests.whole_cloud import User, WholeCloud
 
+from aerostat.services.nova.db import servers as server_rows
 from aerostat.services.nova.sagas import (
     server_interfaces,
     server_rescue,
@@ -140,18 +142,28 @@ async def test_interfaces(cloud: WholeCloud, saga: str, step: str, side: str, ho
     admin, server_id, _ = await built(cloud)
     cloud.nova.sagas.probe = Injected(saga, step, side, how)
     url = f"/v2.1/servers/{server_id}/os-interface"
-    reply = await admin.post("nova", url, {"interfaceAttachment": {}})
-    assert reply.status_code == 200, reply.text
-    port_id = reply.json()["interfaceAttachment"]["port_id"]
+    asked = asyncio.create_task(admin.post("nova", url, {"interfaceAttachment": {}}))
+    allocating = saga == "attach_interface" and step == "allocate_port"
+    if allocating and how == "crash":  # Nobody answers: it died over the request.
+        while not cloud.nova.sagas.probe.done:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        asked.cancel()
+    else:
+        wanted = 500 if allocating and how == "fail" else 200
+        assert (await asked).status_code == wanted
     await cloud.nova.sagas.idle()
     if saga == "attach_interface" and how == "crash":
         admin = await restart(cloud)
     found = (await admin.get("nova", url)).json()["interfaceAttachments"]
     plugged = {p for d in cloud.drivers.values() for p in d.ports.get(server_id, ())}
+    ports = (await admin.get("neutron", f"/v2.0/ports?device_id={server_id}")).json()["ports"]
+    server = await cloud.nova.db.read(server_rows.get, server_id)
+    assert len(ports) == len(found) == len(server.requested["networks"])
     if saga == "attach_interface" and how == "fail":
         assert (len(found), plugged) == (1, set())
         return
-    assert (len(found), plugged) == (2, {port_id})
+    (port_id,) = {port["port_id"] for port in found} & plugged
+    assert len(found) == 2
     assert (await admin.delete("nova", f"{url}/{port_id}")).status_code == 202
     await cloud.nova.sagas.idle()
     if how == "crash":
@@ -159,3 +171,21 @@ async def test_interfaces(cloud: WholeCloud, saga: str, step: str, side: str, ho
     found = (await admin.get("nova", url)).json()["interfaceAttachments"]
     gone = how != "fail" or side == "after"
     assert len(found) == (1 if gone else 2)
+
+
+async def test_a_port_that_cannot_be_attached_is_the_answer(cloud: WholeCloud) -> None:
+    """Nothing is left of it, and the server can be given another one."""
+    admin, server_id, _ = await built(cloud)
+    url = f"/v2.1/servers/{server_id}/os-interface"
+    (port,) = (await admin.get("neutron", f"/v2.0/ports?device_id={server_id}")).json()["ports"]
+    quota, project = {"quota": {"port": 3}}, port["project_id"]
+    reply = await admin.request("neutron", "PUT", f"/v2.0/quotas/{project}", quota)
+    assert reply.status_code == 200, reply.text
+    body: dict[str, Any] = {"interfaceAttachment": {}}
+    replies = await asyncio.gather(*(admin.post("nova", url, body) for _ in range(4)))
+    await cloud.nova.sagas.idle()
+    found = (await admin.get("nova", url)).json()["interfaceAttachments"]
+    done = [reply.status_code for reply in replies].count(200)
+    assert (done + 1, done < len(replies)) == (len(found), True), [r.text for r in replies]
+    server = await cloud.nova.db.read(server_rows.get, server_id)
+    assert len(server.requested["networks"]) == len(found)

@@ -150,8 +150,12 @@ class Network(Protocol):
         """Bind the server's ports to no host; they stay the server's."""
         ...
 
-    async def attach_port(self, *, server: PortOwner, requested: RequestedNetwork) -> BoundPort:
-        """Make or adopt one more port for a server; repeating makes another one.
+    async def attach_port(
+        self, *, server: PortOwner, requested: RequestedNetwork, port_id: str = ""
+    ) -> BoundPort:
+        """Make or adopt one more port for a server; a new one is `port_id`.
+
+        With that it may be repeated; without it each call makes another one.
 
         Raises: NotFound, Conflict (port or address in use), QuotaExceeded (ports).
         """

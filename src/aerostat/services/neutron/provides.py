@@ -119,16 +119,18 @@ class NetworkProvider:
         """Bind the server's ports to no host; they stay the server's."""
         await self._db.write(server_moves.unbind, system_call(self._neutron), server_id)
 
-    async def attach_port(self, *, server: PortOwner, requested: RequestedNetwork) -> BoundPort:
+    async def attach_port(
+        self, *, server: PortOwner, requested: RequestedNetwork, port_id: str = ""
+    ) -> BoundPort:
         """Make or adopt one more port for a server."""
         call = system_call(self._neutron)
         s = server
         wish = servers.Wish(s.server_id, s.project_id, s.host, s.availability_zone, s.hostname)
 
         def write(tx: Tx) -> BoundPort:
-            port_id = server_moves.attach(tx, call, wish, requested, [])
+            given = server_moves.attach(tx, call, wish, requested, port_id)
             found = server_views.bound_ports(tx, s.server_id)
-            return next(port for port in found if port.port_id == port_id)
+            return next(port for port in found if port.port_id == given)
 
         return await self._db.write(write)
 

@@ -51,16 +51,18 @@ def unbind(tx: Tx, call: Call, server_id: str) -> None:
         notices.changed(tx, call, [port.network_id], [port.host, port.migrating_to])
 
 
-def attach(tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, groups: list[str]) -> str:
-    """Make or adopt one more port for a server and return its id.
+def attach(tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, port_id: str) -> str:
+    """Make or adopt one more port for a server and return its id; a new one gets `port_id`.
 
     Raises: NotFound, Conflict (port or address in use), QuotaExceeded.
     """
     have = servers.of_server(tx, wish.server_id)
-    place = max((port.place for port in have), default=0) + 1
-    ids = servers.group_ids(tx, call, wish.project_id, groups)
-    servers.give(tx, call, wish, nic, (place, ids))
     mine = {port.id for port in have}
+    if port_id in mine:
+        return port_id
+    place = max((port.place for port in have), default=0) + 1
+    ids = servers.group_ids(tx, call, wish.project_id, [])
+    servers.give(tx, call, wish, nic, servers.Slot(place, ids, port_id))
     return next(str(p.id) for p in servers.of_server(tx, wish.server_id) if p.id not in mine)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import or_, select
 
 from aerostat.contracts.network import AUTO, RequestedNetwork
@@ -153,6 +154,14 @@ class Wish:
         return f"compute:{self.zone}"
 
 
+class Slot(Struct, frozen=True):
+    """Where a port comes: its place in order, its security groups, its id if it is decided."""
+
+    place: int
+    groups: list[str]
+    port_id: str = ""
+
+
 def ensure(
     tx: Tx, call: Call, wish: Wish, requested: list[RequestedNetwork], groups: list[str]
 ) -> None:
@@ -163,20 +172,15 @@ def ensure(
         if place in have:
             _rebind(tx, call, have[place], wish.host)
         else:
-            give(tx, call, wish, nic, (place, ids))
+            give(tx, call, wish, nic, Slot(place, ids))
 
 
-def give(
-    tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, where: tuple[int, list[str]]
-) -> None:
-    """Make or adopt one port. `where`: its place in order, and its security groups.
-
-    Raises: NotFound, Conflict, QuotaExceeded.
-    """
+def give(tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, slot: Slot) -> None:
+    """Make or adopt one port. Raises: NotFound, Conflict, QuotaExceeded."""
     if nic.port_id is not None:
-        _adopt(tx, call, wish, nic, where[0])
+        _adopt(tx, call, wish, nic, slot.place)
     else:
-        _make(tx, call, wish, nic, where)
+        _make(tx, call, wish, nic, slot)
 
 
 def _rebind(tx: Tx, call: Call, port: Any, host: str) -> None:
@@ -209,10 +213,7 @@ def _adopt(tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, place: int) ->
     notices.changed(tx, call, [port.network_id], [wish.host])
 
 
-def _make(
-    tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, where: tuple[int, list[str]]
-) -> None:
-    place, groups = where
+def _make(tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, slot: Slot) -> None:
     wanted = nic.network_id
     if wanted == AUTO:
         wanted = auto_topology.ensure(tx, call, wish.project_id)
@@ -226,13 +227,15 @@ def _make(
         "device_owner": wish.owner,
         "binding:host_id": wish.host,
         "dns_name": wish.name,
-        "place": place,
+        "place": slot.place,
         "tag": nic.tag,
     }
+    if slot.port_id:
+        values["id"] = slot.port_id
     if nic.fixed_ip is not None:
         values["fixed_ips"] = [{"ip_address": nic.fixed_ip}]
     if network.port_security_enabled:
-        values["security_groups"] = groups
+        values["security_groups"] = slot.groups
     ports.add(tx, call, network, values)
 
 

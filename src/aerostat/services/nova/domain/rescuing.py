@@ -1,18 +1,29 @@
 """Rescuing servers, and the ports that are plugged in while they run."""
 
-from aerostat.contracts.network import BoundPort, PortOwner, RequestedNetwork
+import asyncio
+
+import msgspec
+
+from aerostat.contracts.network import BoundPort, RequestedNetwork
 from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import BadRequest, Conflict, Fault, NotFound
+from aerostat.kit.errors import BadRequest, Conflict, DeadlineExceeded, NotFound
+from aerostat.kit.saga.engine import fault_of
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.domain import states
 from aerostat.services.nova.domain.servers import project_of
 from aerostat.services.nova.model.server import Server, TaskState, VmState
 from aerostat.services.nova.runtime import Nova
 from aerostat.services.nova.sagas import server_interfaces, server_rescue
+from aerostat.services.nova.sagas.server_interfaces import allocate_port
 
 RESCUABLE = (VmState.ACTIVE, VmState.STOPPED, VmState.ERROR)
 PLUGGABLE = (VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED)
+LOOK_S = (0.005, 0.25)
+"""First and longest wait between two looks for a port that a saga makes."""
+
+PATIENCE_S = 50.0
+"""So long does a request wait for it: what is being done to the server comes first."""
 
 
 async def rescue(nova: Nova, ctx: Context, uuid: str, image_ref: str | None) -> None:
@@ -58,8 +69,10 @@ async def attach(
 ) -> BoundPort:
     """Give a server one more port and start plugging it; None is the only usable network.
 
+    Returns as soon as the server has the port, which is the first step of the saga.
+
     Raises: Conflict (locked, wrong state, port in use), NotFound (port), BadRequest (network),
-    QuotaExceeded (ports).
+    QuotaExceeded (ports), DeadlineExceeded (the server is busy for too long).
     """
     states.check(server, ctx, "attach_interface", PLUGGABLE)
     try:
@@ -80,41 +93,38 @@ async def attach(
         raise BadRequest(why.message, field="net_id") from why
     if not found:
         raise BadRequest("No suitable network is there.", field="net_id")
-    owner = PortOwner(
-        server.uuid,
-        server.project_id,
-        server.host or "",
-        server.availability_zone or "",
-        server.hostname,
-    )
-    port = await nova.network.attach_port(server=owner, requested=found[0])
-    try:
-        await _start(nova, ctx, server, port, plug=True)
-    except Fault:
-        await nova.network.detach_port(server_id=server.uuid, port_id=port.port_id)
-        raise
-    return port
+
+    def write(tx: Tx) -> str:
+        now = rows.get(tx, server.uuid)
+        states.check(now, ctx, "attach_interface", PLUGGABLE)
+        params = server_interfaces.Attach(server.uuid, now.host, found[0], nova.ids())
+        return nova.sagas.start(tx, server_interfaces.attach, params, ctx, server.uuid)
+
+    return await _allocated(nova, await nova.db.write(write))
+
+
+async def _allocated(nova: Nova, saga_id: str) -> BoundPort:
+    """Return the port that a saga has made, whichever process runs it. Raises: its Fault."""
+    wait_s, end = LOOK_S[0], nova.clock.monotonic() + PATIENCE_S
+    while nova.clock.monotonic() < end:
+        record = await nova.db.read(nova.sagas.store.get, saga_id)
+        if (result := record.log.results.get(allocate_port.name)) is not None:
+            return msgspec.convert(result, BoundPort)
+        if record.fault is not None:
+            raise fault_of(record)
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, LOOK_S[1])
+    raise DeadlineExceeded("The server is busy; the port is attached when it is not any more.")
 
 
 async def detach(nova: Nova, ctx: Context, server: Server, port: BoundPort) -> None:
     """Start unplugging a port. Raises: Conflict (locked, wrong state)."""
-    states.check(server, ctx, "detach_interface", PLUGGABLE)
-    await _start(nova, ctx, server, port, plug=False)
 
-
-async def _start(nova: Nova, ctx: Context, server: Server, port: BoundPort, *, plug: bool) -> None:
     def write(tx: Tx) -> None:
-        action = "attach_interface" if plug else "detach_interface"
         now = rows.get(tx, server.uuid)
-        states.check(now, ctx, action, PLUGGABLE)
-        networks = [n for n in now.requested["networks"] if n.get("port_id") != port.port_id]
-        if plug:
-            networks.append({"network_id": port.network_id, "port_id": port.port_id})
-        requested = {**now.requested, "networks": networks}
-        rows.change(tx, server.uuid, nova.clock.now(), requested=requested)
-        params = server_interfaces.Params(server.uuid, now.host, port)
-        saga = server_interfaces.attach if plug else server_interfaces.detach
-        nova.sagas.start(tx, saga, params, ctx, server.uuid)
+        states.check(now, ctx, "detach_interface", PLUGGABLE)
+        params = server_interfaces.Detach(server.uuid, now.host, port)
+        nova.sagas.start(tx, server_interfaces.detach, params, ctx, server.uuid)
 
     await nova.db.write(write)
 
