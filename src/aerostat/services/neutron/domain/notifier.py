@@ -26,7 +26,7 @@ class Notifier:
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def __call__(self, hosts: set[str], revision: int) -> None:
-        for host in hosts:
+        for host in sorted(hosts):  # Not as it hashes: a seed replays the order.
             self._newest[host] = max(revision, self._newest.get(host, 0))
             self._begin((host, network_host.name), self._tell(host, network_host))
             if host not in self._apart:
