@@ -520,6 +520,17 @@ async def test_subnet_pools(cloud: Cloud) -> None:
     )
     assert again["cidr"].endswith("/24") and again["cidr"] != made["cidr"]
     await cloud.error("DELETE", f"/subnetpools/{pool['id']}", None, 409)
+    one = f"/subnetpools/{pool['id']}"
+    await cloud.ask("PUT", one, {"subnetpool": {"default_quota": 64 + 256 + 32}})
+    subnet = {"subnet": {"network_id": network["id"], "subnetpool_id": pool["id"]}}
+    assert await cloud.error("POST", "/subnets", subnet, 409) == "SubnetPoolQuotaExceeded"
+    await cloud.make("subnets", **subnet["subnet"], prefixlen=27)
+    admins = {"prefixes": ["10.0.0.0/8"], "is_default": True}
+    first = await cloud.make("subnetpools", who="admin@a", **admins)
+    await cloud.error("POST", "/subnetpools", {"subnetpool": admins}, 400, who="admin@a")
+    same = {"subnetpool": {"is_default": True}}
+    await cloud.ask("PUT", f"/subnetpools/{first['id']}", same, who="admin@a")
+    await cloud.error("PUT", one, same, 400, who="admin@a")
 
 
 async def test_agents(cloud: Cloud) -> None:

@@ -31,6 +31,8 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     values.setdefault("max_prefixlen", MOST[version])
     values.setdefault("default_prefixlen", values["min_prefixlen"])
     _check_lengths(values)
+    if values.get("is_default"):
+        _check_sole_default(tx, version, "")
     return rows.add(tx, call, t.subnetpools, {**values, "project_id": owner})
 
 
@@ -67,7 +69,21 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
                 "Illegal update to prefixes: existing prefixes must be a subset of the new ones.",
             )
     _check_lengths({**row._asdict(), **values})
+    if values.get("is_default"):
+        _check_sole_default(tx, row.ip_version, row.id)
     rows.change(tx, call, t.subnetpools, row.id, values)
+
+
+def _check_sole_default(tx: Tx, version: int, key: str) -> None:
+    other = tx.scalar(
+        select(C.id).where(C.is_default.is_(True), C.ip_version == version, C.id != key).limit(1)
+    )
+    if other is not None:
+        raise faults.invalid(
+            "A default subnetpool for this IP family has already been set. "
+            "Only one default may exist per IP family",
+            "is_default",
+        )
 
 
 def delete(tx: Tx, call: Call, row: Any) -> None:
@@ -91,7 +107,10 @@ def default(tx: Tx, version: int) -> str:
 
 
 def carve(tx: Tx, call: Call, pool_id: str, asked: dict[str, Any]) -> str:
-    """Return a CIDR of the pool that no subnet has. Raises: NotFound, BadRequest, Conflict."""
+    """Return a CIDR of the pool that no subnet has, for the project of `asked`.
+
+    Raises: NotFound, BadRequest, Conflict (no room, the pool's quota).
+    """
     cidr, length, version = (asked.get(name) for name in ("cidr", "prefixlen", "ip_version"))
     pool = collection.get(tx, SUBNETPOOLS, call.ctx, pool_id)
     if version is not None and version != pool.ip_version:
@@ -99,15 +118,16 @@ def carve(tx: Tx, call: Call, pool_id: str, asked: dict[str, Any]) -> str:
             "BadRequest", f"Subnet pool {pool_id} is of IPv{pool.ip_version}, not IPv{version}"
         )
     c = t.subnets.c
-    used = netaddr.IPSet(
-        [row[0] for row in tx.all(select(c.cidr).where(c.subnetpool_id == pool.id))]
-    )
-    free = netaddr.IPSet(pool.prefixes) - used
+    stmt = select(c.cidr, c.project_id).where(c.subnetpool_id == pool.id).order_by(c.id)
+    found = [(netaddr.IPNetwork(row.cidr), row.project_id) for row in tx.all(stmt)]
+    size = netaddr.IPNetwork(cidr).prefixlen if cidr else length or pool.default_prefixlen
+    mine = [net.prefixlen for net, owner in found if owner == asked.get("project_id")]
+    _check_quota(pool, [*mine, size])
+    free = netaddr.IPSet(pool.prefixes) - netaddr.IPSet([net for net, _ in found])
     if cidr is not None:
         if netaddr.IPNetwork(cidr) not in free:
             raise _failed("Cannot allocate requested subnet from the available set of prefixes")
         return str(cidr)
-    size = length or pool.default_prefixlen
     if not pool.min_prefixlen <= size <= pool.max_prefixlen:
         kind = "Min" if size < pool.min_prefixlen else "Max"
         raise faults.bad(
@@ -119,6 +139,16 @@ def carve(tx: Tx, call: Call, pool_id: str, asked: dict[str, Any]) -> str:
         if block.prefixlen <= size:
             return f"{block.network}/{size}"
     raise _failed(f"Insufficient prefix space to allocate subnet size /{size}")
+
+
+def _check_quota(pool: Any, lengths: list[int]) -> None:
+    """Raises: Conflict. Quotas count addresses (v4) or /64 networks (v6), as upstream's."""
+    unit = {4: 32, 6: 64}[pool.ip_version]
+    used = sum(2.0 ** (unit - length) for length in lengths)
+    if pool.default_quota is not None and used > pool.default_quota:
+        raise faults.conflict(
+            "SubnetPoolQuotaExceeded", "Per-tenant subnet pool prefix quota exceeded."
+        )
 
 
 def _failed(why: str) -> Exception:

@@ -27,7 +27,7 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     authorize(call, "create_subnet", aim, given)
     quotas.check(tx, call, "subnet", owner)
     values.pop("segment_id", None)
-    _settle_cidr(tx, call, values)
+    _settle_cidr(tx, call, values, owner)
     net = ipaddress.ip_network(values["cidr"])
     _check_overlap(tx, network.id, net)
     if "gateway_ip" not in values:
@@ -46,16 +46,15 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     return key
 
 
-def _settle_cidr(tx: Tx, call: Call, values: dict[str, Any]) -> None:
+def _settle_cidr(tx: Tx, call: Call, values: dict[str, Any], owner: str) -> None:
     use_default, length = values.pop("use_default_subnetpool", False), values.pop("prefixlen", None)
     version = int(values["ip_version"]) if values.get("ip_version") else None
     pool = values.get("subnetpool_id")
     if use_default and pool is None:
         pool = subnetpools.default(tx, version or 4)
     if pool is not None and pool != "prefix_delegation":
-        values["cidr"] = subnetpools.carve(
-            tx, call, pool, {"cidr": values.get("cidr"), "prefixlen": length, "ip_version": version}
-        )
+        asked = {"cidr": values.get("cidr"), "prefixlen": length, "ip_version": version}
+        values["cidr"] = subnetpools.carve(tx, call, pool, {**asked, "project_id": owner})
         values["subnetpool_id"] = pool
     if values.get("cidr") is None:
         raise faults.bad("BadRequest", "a subnetpool must be specified in the absence of a cidr")
