@@ -21,6 +21,7 @@ from aerostat.services.nova.drivers.base import NodeIdentity
 from aerostat.services.nova.drivers.fake import FakeDriver
 from aerostat.services.nova.drivers.image_source import HttpImageSource
 from tests.servers import database_url
+from tests.tables import lay
 
 PASSWORD = "secret-of-the-test"
 LATEST = {"OpenStack-API-Version": "compute latest"}
@@ -45,6 +46,7 @@ class WholeCloud:
         """Build everything and let the hosts report."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bus = EmbeddedBus()
+        await lay(self.folder / "db", MANIFESTS, self.database_url)
         self.db = open_database(self.database_url, self.folder / "db")
         self.db.shared = False  # type: ignore[misc]  # on any engine, this process is the only one
         world = World(self.settings, self.db, self.bus, SystemClock(), new_uuid)

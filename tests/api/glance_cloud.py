@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from tests.servers import database_url
+from tests.tables import lay
 
 from aerostat.assembly.image_stores import open_stores
 from aerostat.contracts.image import registry
@@ -117,7 +118,9 @@ DATABASES: dict[Path, str] = {}
 async def cloud_in(folder: Path, config: GlanceConfig | None = None) -> AsyncIterator[Cloud]:
     """Run glance with its state in `folder`."""
     folder.mkdir(exist_ok=True)
-    db = open_database(DATABASES.setdefault(folder, database_url()), folder / "db")
+    url = DATABASES.setdefault(folder, database_url())
+    await lay(folder / "db", [manifest], url)
+    db = open_database(url, folder / "db")
     db.shared = False  # type: ignore[misc]  # on any engine, this process is the only one
     await upgrade(db, "glance", manifest.migrations)
     assert await db.read(differences, "glance", metadata) == []

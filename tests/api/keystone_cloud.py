@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from tests.servers import database_url
+from tests.tables import lay
 
 from aerostat.contracts.events import Event
 from aerostat.kit.db.migrate import upgrade
@@ -177,6 +178,7 @@ async def cloud_at(path: Path, **options: Any) -> AsyncIterator[Cloud]:
     shared, clock = options.pop("shared", False), options.pop("clock", None) or TickingClock()
     url = DATABASES.setdefault(path, "") or database_url()
     DATABASES[path] = url
+    await lay(path / "db", [manifest], url)
     db = open_database(url, path / "db")
     await upgrade(db, "keystone", manifest.migrations)
     known = {"password_hash_rounds": 4, "public_endpoint": "http://ks"}

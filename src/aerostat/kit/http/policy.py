@@ -4,6 +4,7 @@ An operator's policy.yaml overrides defaults, as upstream, and counts as soon as
 Source: oslo.policy documentation.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class Policy:
         self.rules = {r.name: r for r in (CONTEXT_IS_ADMIN, *rules)}
         self._file, self._monotonic = file, monotonic
         self._version = _version(file)
-        self._enforcer = _enforcer(self.rules.values(), file if self._version else None)
+        self._enforcer = _enforcer(tuple(self.rules.values()), file if self._version else None)
         self._look_at = monotonic() + LOOK_S
 
     def _look(self) -> None:
@@ -85,7 +86,7 @@ class Policy:
             return
         self._version = version
         try:
-            self._enforcer = _enforcer(self.rules.values(), self._file if version else None)
+            self._enforcer = _enforcer(tuple(self.rules.values()), self._file if version else None)
         except BadRequest as why:
             log.error("policy.file_refused", file=str(self._file), reason=why.message)
         else:
@@ -129,7 +130,17 @@ def _version(file: Path | None) -> tuple[int, ...]:
     return (found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else ()
 
 
-def _enforcer(rules: Iterable[Rule], file: Path | None) -> oslo.Enforcer:
+def _enforcer(rules: tuple[Rule, ...], file: Path | None) -> oslo.Enforcer:
+    return _defaults(rules) if file is None else _read(rules, file)
+
+
+@functools.cache
+def _defaults(rules: tuple[Rule, ...]) -> oslo.Enforcer:
+    """Parse the defaults once for all who have no file: nobody changes them."""
+    return _read(rules, None)
+
+
+def _read(rules: Iterable[Rule], file: Path | None) -> oslo.Enforcer:
     conf = cfg.ConfigOpts()
     conf(args=[], default_config_files=[], default_config_dirs=[])
     made = oslo.Enforcer(
