@@ -262,7 +262,7 @@ async def test_pages_and_links(cloud: Cloud) -> None:
         await cloud.make("networks", name=f"n{n}")
     first = await cloud.ask("GET", "/networks?limit=2&sort_key=name&sort_dir=desc")
     assert [n["name"] for n in first["networks"]] == ["n4", "n3"]
-    assert [link["rel"] for link in first["networks_links"]] == ["next"]
+    assert [link["rel"] for link in first["networks_links"]] == ["next", "previous"]
     href = first["networks_links"][0]["href"].partition("/v2.0")[2]
     second = await cloud.ask("GET", href)
     assert [n["name"] for n in second["networks"]] == ["n2", "n1"]
@@ -531,6 +531,43 @@ async def test_subnet_pools(cloud: Cloud) -> None:
     same = {"subnetpool": {"is_default": True}}
     await cloud.ask("PUT", f"/subnetpools/{first['id']}", same, who="admin@a")
     await cloud.error("PUT", one, same, 400, who="admin@a")
+
+
+async def test_pools_of_an_address_scope(cloud: Cloud) -> None:
+    """They are its IP version's, do not overlap, and only its owner changes what is in them."""
+    scope = await cloud.make("address-scopes", name="s", ip_version=4)
+    pool = {"name": "p", "prefixes": ["20.0.0.0/18"], "address_scope_id": scope["id"]}
+    first = await cloud.make("subnetpools", **pool)
+    body = {"subnetpool": {**pool, "prefixes": ["20.0.32.0/24"]}}
+    kind = await cloud.error("POST", "/subnetpools", body, 409)
+    assert kind == "AddressScopePrefixConflict"
+    await cloud.error("POST", "/subnetpools", body, 404, who="member@q")
+    sixth = {"subnetpool": {**pool, "prefixes": ["fd00::/48"]}}
+    await cloud.error("POST", "/subnetpools", sixth, 400)
+    other = await cloud.make("subnetpools", name="o", prefixes=["30.0.0.0/18"])
+    one = f"/subnetpools/{other['id']}"
+    change = {"subnetpool": {"address_scope_id": scope["id"]}}
+    await cloud.ask("PUT", one, change)
+    wider = {"subnetpool": {"prefixes": ["30.0.0.0/18", "20.0.0.0/20"]}}
+    await cloud.error("PUT", one, wider, 409)
+    theirs = await cloud.make("address-scopes", name="t", ip_version=4, shared=True, who="admin@a")
+    await cloud.ask("PUT", one, {"subnetpool": {"address_scope_id": theirs["id"]}})
+    grown = {"subnetpool": {"prefixes": ["30.0.0.0/17"]}}
+    assert await cloud.error("PUT", one, grown, 400) == "IllegalSubnetPoolUpdate"
+    await cloud.ask("PUT", one, grown, who="admin@a")
+
+    network = await cloud.make("networks", name="n")
+    place = {"network_id": network["id"], "ip_version": 4}
+    await cloud.make("subnets", **place, subnetpool_id=first["id"], prefixlen=26)
+    seen = (await cloud.ask("GET", f"/networks/{network['id']}"))["network"]
+    assert (seen["ipv4_address_scope"], seen["ipv6_address_scope"]) == (scope["id"], None)
+    for wrong in ({"subnetpool_id": other["id"]}, {"cidr": "10.1.0.0/24"}):
+        kind = await cloud.error("POST", "/subnets", {"subnet": {**place, **wrong}}, 400)
+        assert kind == "NetworkAddressScopeAffinityError"
+    network, _ = await cloud.tenant()
+    mixed = {"network_id": network["id"], "ip_version": 4, "subnetpool_id": first["id"]}
+    kind = await cloud.error("POST", "/subnets", {"subnet": mixed}, 400)
+    assert kind == "NetworkSubnetPoolAffinityError"
 
 
 async def test_agents(cloud: Cloud) -> None:

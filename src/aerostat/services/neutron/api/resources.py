@@ -80,22 +80,26 @@ class Shown:
 
 
 def links(req: Request[Any], ask: Listing, found: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return links to the next and the previous page, as far as there may be ones."""
-    if ask.limit is None or not found:
+    """Return links to the next and the previous page, as far as there may be ones.
+
+    Before an empty page is the last one: its link has no marker.
+    """
+    if ask.limit is None:
         return []
     kept = [
         (k, v) for k, vs in req.query.items() if k not in ("marker", "page_reverse") for v in vs
     ]
 
-    def link(rel: str, marker: str, *, reverse: bool) -> dict[str, str]:
-        more = [("marker", marker)] + ([("page_reverse", "True")] if reverse else [])
+    def link(rel: str, *, reverse: bool) -> dict[str, str]:
+        more = [("marker", one["id"]) for one in (found[:1] if reverse else found[-1:])]
+        more += [("page_reverse", "True")] if reverse else []
         return {"rel": rel, "href": f"{req.url}?{urlencode(kept + more)}"}
 
     out = []
     if len(found) == ask.limit or ask.reverse:
-        out.append(link("next", found[-1]["id"], reverse=False))
-    if ask.marker is not None and not (ask.reverse and len(found) < ask.limit):
-        out.append(link("previous", found[0]["id"], reverse=True))
+        out.append(link("next", reverse=False))
+    if len(found) == ask.limit or not ask.reverse:
+        out.append(link("previous", reverse=True))
     return out
 
 

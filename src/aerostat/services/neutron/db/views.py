@@ -65,10 +65,17 @@ def groups_of(tx: Tx, port_ids: Sequence[str]) -> dict[str, list[str]]:
 
 def networks(tx: Tx, rows: Sequence[Any]) -> Views:
     tags, c = tags_of(tx, ids(rows)), t.subnets.c
+    scopes, pool = {}, t.subnetpools.c
     subnets: dict[str, list[Any]] = defaultdict(list)
-    stmt = select(c.network_id, c.id, c.ip_version).where(among(c.network_id, ids(rows)))
+    stmt = (
+        select(c.network_id, c.id, c.ip_version, pool.address_scope_id)
+        .outerjoin_from(t.subnets, t.subnetpools, c.subnetpool_id == pool.id)
+        .where(among(c.network_id, ids(rows)))
+    )
     for row in tx.all(stmt.order_by(c.created_at)):
         subnets[row.network_id].append(row)
+        if row.address_scope_id is not None:
+            scopes[row.network_id, row.ip_version] = row.address_scope_id
     return [
         {
             **standard(row),
@@ -86,8 +93,8 @@ def networks(tx: Tx, rows: Sequence[Any]) -> Views:
             "provider:segmentation_id": row.segmentation_id,
             "availability_zone_hints": row.availability_zone_hints,
             "availability_zones": ["nova"] if subnets[row.id] else [],
-            "ipv4_address_scope": None,
-            "ipv6_address_scope": None,
+            "ipv4_address_scope": scopes.get((row.id, 4)),
+            "ipv6_address_scope": scopes.get((row.id, 6)),
             "l2_adjacency": True,
             "vlan_transparent": None,
             "qos_policy_id": None,

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import collection
 from aerostat.services.neutron.db import tables as t
-from aerostat.services.neutron.db.collections import SUBNETPOOLS
+from aerostat.services.neutron.db.collections import ADDRESS_SCOPES, SUBNETPOOLS
 from aerostat.services.neutron.domain import quotas, rows
 from aerostat.services.neutron.domain.access import authorize, owner_of, target
 from aerostat.services.neutron.model import faults
@@ -33,6 +33,7 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     _check_lengths(values)
     if values.get("is_default"):
         _check_sole_default(tx, version, "")
+    _check_scope(tx, call, {**values, "id": ""})
     return rows.add(tx, call, t.subnetpools, {**values, "project_id": owner})
 
 
@@ -68,7 +69,11 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
                 "IllegalSubnetPoolPrefixUpdate",
                 "Illegal update to prefixes: existing prefixes must be a subset of the new ones.",
             )
-    _check_lengths({**row._asdict(), **values})
+    whole = {**row._asdict(), **values}
+    _check_lengths(whole)
+    _check_scope_owned(tx, call, row)
+    if values.keys() & {"prefixes", "address_scope_id"}:
+        _check_scope(tx, call, whole)
     if values.get("is_default"):
         _check_sole_default(tx, row.ip_version, row.id)
     rows.change(tx, call, t.subnetpools, row.id, values)
@@ -84,6 +89,65 @@ def _check_sole_default(tx: Tx, version: int, key: str) -> None:
             "Only one default may exist per IP family",
             "is_default",
         )
+
+
+def _check_scope(tx: Tx, call: Call, pool: dict[str, Any]) -> None:
+    """Raises: NotFound, BadRequest (another IP version), Conflict (prefixes of another pool)."""
+    scope_id = pool.get("address_scope_id")
+    if scope_id is None:
+        return
+    scope = collection.get(tx, ADDRESS_SCOPES, call.ctx, scope_id)
+    if scope.ip_version != pool["ip_version"]:
+        raise faults.bad(
+            "IllegalSubnetPoolIpVersionAssociationToAddressScope",
+            f"Illegal subnetpool association: subnetpool {pool['id']} cannot associate with "
+            f"address scope {scope_id} because subnetpool ip_version is not {scope.ip_version}.",
+        )
+    others = select(C.prefixes).where(C.address_scope_id == scope_id, C.id != pool["id"])
+    taken = netaddr.IPSet([p for row in tx.all(others.order_by(C.id)) for p in row.prefixes])
+    if taken & netaddr.IPSet(pool["prefixes"]):
+        raise faults.conflict(
+            "AddressScopePrefixConflict",
+            "Failed to associate address scope: subnetpools within an address scope must have "
+            "unique prefixes.",
+        )
+
+
+def _check_scope_owned(tx: Tx, call: Call, row: Any) -> None:
+    """Raises: BadRequest (the pool is in an address scope of others)."""
+    scope = rows.by_id(tx, t.address_scopes, row.address_scope_id)
+    if scope is not None and not call.ctx.is_admin and scope.project_id != call.ctx.project_id:
+        raise faults.bad(
+            "IllegalSubnetPoolUpdate",
+            f"Illegal subnetpool update : subnetpool {row.id} cannot be updated when associated "
+            f"with shared address scope {scope.id}.",
+        )
+
+
+def check_kinship(tx: Tx, network_id: str, pool_id: str | None, version: int) -> None:
+    """Return if a subnet may join those that a network has.
+
+    Raises: BadRequest (not of the same pool, nor of the same address scope).
+    """
+    s = t.subnets.c
+    stmt = select(s.subnetpool_id).where(s.network_id == network_id, s.ip_version == version)
+    used = {row.subnetpool_id for row in tx.all(stmt.order_by(s.id))}
+    scopes = {_scope_of(tx, key) for key in used} - {None}
+    if scopes and _scope_of(tx, pool_id) not in scopes:
+        raise faults.bad(
+            "NetworkAddressScopeAffinityError",
+            "Subnets hosted on the same network must participate in the same address scope.",
+        )
+    if not scopes and used - {pool_id, "prefix_delegation"}:
+        raise faults.bad(
+            "NetworkSubnetPoolAffinityError",
+            "Subnets hosted on the same network must be allocated from the same subnet pool.",
+        )
+
+
+def _scope_of(tx: Tx, pool_id: str | None) -> str | None:
+    pool = None if pool_id is None else rows.by_id(tx, t.subnetpools, pool_id)
+    return None if pool is None else pool.address_scope_id
 
 
 def delete(tx: Tx, call: Call, row: Any) -> None:
@@ -107,7 +171,7 @@ def default(tx: Tx, version: int) -> str:
 
 
 def carve(tx: Tx, call: Call, pool_id: str, asked: dict[str, Any]) -> str:
-    """Return a CIDR of the pool that no subnet has, for the project of `asked`.
+    """Return a CIDR of the pool that no subnet has, for the project and network of `asked`.
 
     Raises: NotFound, BadRequest, Conflict (no room, the pool's quota).
     """
@@ -117,6 +181,7 @@ def carve(tx: Tx, call: Call, pool_id: str, asked: dict[str, Any]) -> str:
         raise faults.bad(
             "BadRequest", f"Subnet pool {pool_id} is of IPv{pool.ip_version}, not IPv{version}"
         )
+    check_kinship(tx, asked["network_id"], pool.id, pool.ip_version)
     c = t.subnets.c
     stmt = select(c.cidr, c.project_id).where(c.subnetpool_id == pool.id).order_by(c.id)
     found = [(netaddr.IPNetwork(row.cidr), row.project_id) for row in tx.all(stmt)]

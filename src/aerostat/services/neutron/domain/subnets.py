@@ -27,7 +27,7 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     authorize(call, "create_subnet", aim, given)
     quotas.check(tx, call, "subnet", owner)
     values.pop("segment_id", None)
-    _settle_cidr(tx, call, values, owner)
+    _settle_cidr(tx, call, values, (owner, network.id))
     net = ipaddress.ip_network(values["cidr"])
     _check_overlap(tx, network.id, net)
     if "gateway_ip" not in values:
@@ -46,7 +46,8 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     return key
 
 
-def _settle_cidr(tx: Tx, call: Call, values: dict[str, Any], owner: str) -> None:
+def _settle_cidr(tx: Tx, call: Call, values: dict[str, Any], place: tuple[str, str]) -> None:
+    """Fill in the CIDR, for a project and a network. Raises: BadRequest, NotFound, Conflict."""
     use_default, length = values.pop("use_default_subnetpool", False), values.pop("prefixlen", None)
     version = int(values["ip_version"]) if values.get("ip_version") else None
     pool = values.get("subnetpool_id")
@@ -54,13 +55,16 @@ def _settle_cidr(tx: Tx, call: Call, values: dict[str, Any], owner: str) -> None
         pool = subnetpools.default(tx, version or 4)
     if pool is not None and pool != "prefix_delegation":
         asked = {"cidr": values.get("cidr"), "prefixlen": length, "ip_version": version}
-        values["cidr"] = subnetpools.carve(tx, call, pool, {**asked, "project_id": owner})
+        asked |= {"project_id": place[0], "network_id": place[1]}
+        values["cidr"] = subnetpools.carve(tx, call, pool, asked)
         values["subnetpool_id"] = pool
     if values.get("cidr") is None:
         raise faults.bad("BadRequest", "a subnetpool must be specified in the absence of a cidr")
     net = ipaddress.ip_network(values["cidr"])
     if version is not None and version != net.version:
         raise faults.invalid(f"Cidr {net} does not match the ip_version '{version}'", "ip_version")
+    if pool is None:
+        subnetpools.check_kinship(tx, place[1], None, net.version)
     if net.prefixlen == 0:
         raise faults.invalid(f"{net} is not a valid CIDR for a subnet: 0 is not a prefix length")
     values["ip_version"] = net.version
