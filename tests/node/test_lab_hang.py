@@ -179,3 +179,29 @@ def test_a_node_stops_and_starts_beside_a_hanging_libvirtd(
     here.act({"pause": None})
     here.becomes("PAUSED")
     agree(lab, AGREED_S)
+
+
+def test_a_guest_that_hangs_can_be_rebooted_stopped_and_deleted(
+    lab: Laboratory, guests: list[Guest]
+) -> None:
+    """Its QEMU stands still, and with it a call of libvirtd: only killing it helps."""
+    names = ("to-reboot", "to-stop", "to-delete")
+    reboot, stop, delete = hanging = [lab.create(f"hangs-{name}", TWO) for name in names]
+    guests += hanging
+    for guest in hanging:
+        guest.becomes("ACTIVE")
+    with stopped([pid for guest in hanging for pid in lab.pids(TWO, "qemu-system", guest.id)]):
+        reboot.act({"pause": None})
+        delete.act({"pause": None})
+        stop.act({"os-stop": None})
+        failed = ended(reboot, "pause")
+        assert failed["message"], failed
+        reboot.act({"reboot": {"type": "HARD"}})
+        delete.delete()
+        guests.remove(delete)
+        reboot.becomes("ACTIVE")
+        failed = ended(stop, "stop")
+        assert failed["message"], failed
+        stop.act({"reboot": {"type": "HARD"}})
+        stop.becomes("ACTIVE")
+    agree(lab, AGREED_S)

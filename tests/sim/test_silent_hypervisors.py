@@ -1,5 +1,6 @@
 """Hosts whose hypervisor is silent: requests end, and what is done late is taken back."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from tests.sim.test_server_sagas import create, prepare, status
 from tests.whole_cloud import User, WholeCloud
 
 from aerostat.kit.errors import Unavailable
-from aerostat.services.nova.agent.endpoint import compute_control
+from aerostat.services.nova.agent.endpoint import compute_control, compute_host
 from aerostat.services.nova.model.guest import SILENT, PowerState
 
 HOSTS = ["host-1", "host-2"]
@@ -134,6 +135,38 @@ async def test_a_power_action_ends_by_its_deadline(tmp_path: Path) -> None:
     await cloud.nova.sagas.idle()
     assert where(cloud, server_id) == {}
     await cloud.stop()
+
+
+@pytest.mark.parametrize("action", ["delete", "reboot"])
+async def test_a_guest_that_hangs_is_killed(cloud: WholeCloud, action: str) -> None:
+    """An operation on it never ends and holds its lock; nobody waits for that."""
+    admin, body = await prepare(cloud)
+    server_id = await create(admin, body)
+    await cloud.nova.sagas.idle()
+    (host,) = where(cloud, server_id)
+    killed, hangs = asyncio.Event(), asyncio.Event()
+
+    async def before(operation: str, _server_id: str) -> None:
+        if operation == "kill":
+            killed.set()
+        if operation == "pause":
+            hangs.set()
+            await killed.wait()
+            raise Unavailable("The hypervisor failed.", code="hypervisor_failed")
+
+    cloud.drivers[host].before = before
+    waiting = compute_host.at(cloud.bus, host).pause(server_id=server_id)
+    pausing = asyncio.create_task(waiting)
+    await hangs.wait()
+    url = f"/v2.1/servers/{server_id}"
+    if action == "delete":
+        assert (await admin.request("nova", "DELETE", url)).status_code == 204
+    else:
+        await admin.post("nova", f"{url}/action", {"reboot": {"type": "HARD"}})
+    await cloud.nova.sagas.idle()
+    await asyncio.gather(pausing, return_exceptions=True)
+    there = {} if action == "delete" else {host: PowerState.RUNNING}
+    assert where(cloud, server_id) == there
 
 
 async def test_an_ailing_host_is_disabled_until_it_is_well(cloud: WholeCloud) -> None:

@@ -9,7 +9,7 @@ from aerostat.kit.errors import Fault, Unavailable
 from aerostat.kit.log import Logger
 from aerostat.services.nova.agent.endpoint import ComputeControl, compute_host
 from aerostat.services.nova.agent.guest_locks import GuestLocks
-from aerostat.services.nova.agent.moving import MovingAgent
+from aerostat.services.nova.agent.moving import MovingAgent, free
 from aerostat.services.nova.agent.reporting import Reporter
 from aerostat.services.nova.drivers.base import Driver
 from aerostat.services.nova.model.guest import (
@@ -83,6 +83,7 @@ class ComputeAgent:
             await self._driver.spawn(spec)
 
     async def destroy(self, *, server_id: str) -> None:
+        await free(self._driver, self._locks, server_id)
         async with self._locks.hold(server_id):
             await self._driver.destroy(server_id)
             self._reporter.forget(server_id)
@@ -96,6 +97,8 @@ class ComputeAgent:
             await self._driver.stop(server_id, timeout_s)
 
     async def reboot(self, *, server_id: str, hard: bool) -> None:
+        if hard:
+            await free(self._driver, self._locks, server_id)
         async with self._locks.hold(server_id):
             await self._driver.reboot(server_id, hard)
 

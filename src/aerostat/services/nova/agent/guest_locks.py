@@ -25,8 +25,12 @@ class GuestLocks:
             if not self._wanted[server_id]:
                 del self._wanted[server_id], self._locks[server_id]
 
+    def held(self, server_id: str) -> bool:
+        """Tell whether an operation on the guest is under way."""
+        return server_id in self._locks
+
     async def settled(self, server_id: str) -> None:
         """Return when no operation on the guest is under way."""
-        if server_id in self._locks:
+        if self.held(server_id):
             async with self.hold(server_id):
                 pass

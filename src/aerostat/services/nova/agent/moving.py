@@ -107,6 +107,15 @@ class ComputeMoves(Protocol):
 compute_moves: Endpoint[ComputeMoves] = Endpoint("nova-compute-moves", ComputeMoves)
 
 
+async def free(driver: Driver, locks: GuestLocks, server_id: str) -> None:
+    """Pull the plug of a guest on which an operation is under way, so that it ends.
+
+    For those who want the guest off: it may hang, and its lock would be held for good.
+    """
+    if locks.held(server_id):
+        await driver.kill(server_id)
+
+
 class MovingAgent:
     """Implements ComputeMoves over a driver, under the same locks as everything else."""
 
@@ -166,6 +175,7 @@ class MovingAgent:
             await self._driver.live_arrived(spec)
 
     async def forget_guest(self, *, server_id: str, keep_files: bool) -> None:
+        await free(self._driver, self._locks, server_id)
         async with self._locks.hold(server_id):
             await self._driver.forget_guest(server_id, keep_files)
 

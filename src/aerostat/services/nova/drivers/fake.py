@@ -115,6 +115,11 @@ class FakeDriver(FakeMoves):
         self.arriving.pop(server_id, None)
         self._gone(server_id)
 
+    async def kill(self, server_id: str) -> None:
+        await self._enter("kill", server_id)
+        if server_id in self.states:
+            self._move(server_id, PowerState.SHUTDOWN)
+
     def _gone(self, server_id: str) -> None:
         """Let the host have no guest of this id, whatever waits aside."""
         if self.states.pop(server_id, None) is not None:

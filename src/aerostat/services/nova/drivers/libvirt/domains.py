@@ -73,6 +73,13 @@ def press_power_button(conn: Any, server_id: str) -> None:
         dom.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
 
 
+def kill(conn: Any, server_id: str) -> None:
+    """Let the guest not run. A QEMU that hangs is killed, and the calls that wait for it end."""
+    dom = _lookup(conn, server_id)
+    if dom is not None:
+        _off(dom)
+
+
 def pull_plug(conn: Any, server_id: str) -> None:
     """Let the guest not run, and have no saved memory either."""
     dom = conn.lookupByUUIDString(server_id)

@@ -135,6 +135,9 @@ class LibvirtDriver(LiveMoves, Extras):
         for paths in (self._paths.instance(server_id), self._paths.aside(server_id)):
             await self._conn.blocking(remove_tree, paths.root)
 
+    async def kill(self, server_id: str) -> None:
+        await self._conn.run(domains.kill, server_id)
+
     async def start(self, server_id: str) -> None:
         await self._conn.run(domains.start, server_id)
 
@@ -200,7 +203,11 @@ class LibvirtDriver(LiveMoves, Extras):
             return False  # it cannot hear the button
         end = self._clock.monotonic() + timeout_s
         while (left := end - self._clock.monotonic()) > 0:
-            await self._conn.run(domains.press_power_button, server_id)
+            try:
+                async with asyncio.timeout(left):
+                    await self._conn.run(domains.press_power_button, server_id)
+            except TimeoutError:
+                return False  # it hangs: the call ends with it
             if await self._waiter.until(server_id, OFF, min(left, BUTTON_AGAIN_S)):
                 return True
         return False
