@@ -9,6 +9,8 @@ from tests.sim.test_server_moves import GOES_ON, act, aside, built, held, is_who
 from tests.sim.test_server_sagas import NOTHING, SIDES, Injected, left_behind, restart, status
 from tests.whole_cloud import User, WholeCloud
 
+from aerostat.contracts.network import RequestedNetwork
+from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.guest import PowerState
 from aerostat.services.nova.sagas import (
     evacuated_cleanup,
@@ -111,6 +113,23 @@ async def test_delete_while_it_is_live_migrated(cloud: WholeCloud, step: str) ->
     assert await left_behind(cloud, admin, server_id) == NOTHING
     assert (await held(cloud), aside(cloud, server_id)) == ([], [])
     assert nothing_arriving(cloud)
+
+
+async def test_ports_that_are_ensured_once_more_stay_where_they_went(cloud: WholeCloud) -> None:
+    """Seed 9249: the message of the build came again after the server had moved."""
+    admin, server_id, _ = await built(cloud)
+    server = await cloud.nova.db.read(rows.get, server_id)
+    await act(cloud, admin, server_id, MIGRATE_LIVE)
+    await cloud.nova.network.ensure_ports(
+        server_id=server_id,
+        project_id=server.project_id,
+        host=str(server.host),
+        availability_zone="nova",
+        hostname=server.hostname,
+        requested=[RequestedNetwork(**n) for n in server.requested["networks"]],
+        security_groups=[],
+    )
+    assert await is_whole(cloud, admin, server_id, "tiny", 128) != server.host
 
 
 async def force_down(admin: User, host: str, *, down: bool) -> None:

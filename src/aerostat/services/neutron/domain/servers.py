@@ -184,11 +184,11 @@ def give(tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, slot: Slot) -> N
 
 
 def _rebind(tx: Tx, call: Call, port: Any, host: str) -> None:
-    if port.host == host and port.vif_type == "bridge":
+    """Bind a port that could not be bound before; one that has gone elsewhere stays there."""
+    if port.host != host or port.vif_type == "bridge":
         return
-    old, network = port.host, network_of(tx, port.network_id)
-    binding.bind(tx, call, port.id, network, host)
-    notices.changed(tx, call, [port.network_id], [old, host])
+    binding.bind(tx, call, port.id, network_of(tx, port.network_id), host)
+    notices.changed(tx, call, [port.network_id], [host])
 
 
 def _adopt(tx: Tx, call: Call, wish: Wish, nic: RequestedNetwork, place: int) -> None:
