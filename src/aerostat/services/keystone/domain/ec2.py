@@ -8,11 +8,11 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from aerostat.kit.clock import parse_iso
 from aerostat.kit.errors import NotFound, Unauthorized
