@@ -1,17 +1,9 @@
 """Upstream's advisories that no other test is about; docs/advisories.md lists all."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from keystone_cloud import PASSWORD, Cloud, by_password, by_token, cloud_at
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
+from keystone_cloud import PASSWORD, Cloud, by_password, by_token
 
 
 def count_hashes(cloud: Cloud) -> list[str]:

@@ -1,23 +1,15 @@
 """Application credentials, trusts and credentials never give more than their maker has."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from keystone_cloud import Cloud, by_password, by_token, cloud_at
 from sqlalchemy import text
 
 from aerostat.kit.clock import iso
 from aerostat.kit.db.engine import Tx
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 async def _make(cloud: Cloud, user: Any, token: str, **body: Any) -> httpx.Response:

@@ -1,16 +1,6 @@
 """Policies of endpoints, and what is left of PKI."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-from keystone_cloud import Cloud, cloud_at
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
+from keystone_cloud import Cloud
 
 
 async def test_the_nearest_association_counts(cloud: Cloud) -> None:

@@ -1,6 +1,5 @@
 """CADF notifications: who did what, and who tried to come in."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,6 @@ from aerostat.contracts.events import BusNotifier, notifications
 from aerostat.kit.bus.embedded import EmbeddedBus
 from aerostat.services.keystone.api.notifications import told
 from aerostat.services.keystone.config import KeystoneConfig
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 @pytest.fixture

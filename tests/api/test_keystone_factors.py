@@ -1,7 +1,6 @@
 """Several factors: passcodes, rules, receipts. Source: RFC 6238, keystone "Auth receipts"."""
 
 import base64
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +8,12 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
-from keystone_cloud import PASSWORD, Cloud, by_password, by_token, cloud_at
+from keystone_cloud import PASSWORD, Cloud, by_password, by_token
 from lxml import etree
 from saml_forge import SAML_AUTH, ask, response, saml_cloud, sign
 
 SEED = b"twenty secret octets"
 RULES = {"multi_factor_auth_rules": [["password", "totp"], ["telepathy"]]}
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 def passcode(at: float) -> str:

@@ -1,12 +1,10 @@
 """Whom identity providers vouch for: shadow users, groups, projects, tokens and their end."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from keystone_cloud import Cloud, by_token, cloud_at
+from keystone_cloud import Cloud, by_token
 
 from aerostat.kit.errors import Fault, Forbidden, Unauthorized
 from aerostat.services.keystone.domain import federated_login
@@ -14,12 +12,6 @@ from aerostat.services.keystone.model.federation import Assertion
 
 FED = "/OS-FEDERATION"
 NAMED = {"user": {"name": "{0}"}}
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 async def put(cloud: Cloud, path: str, **body: Any) -> Any:

@@ -1,6 +1,5 @@
 """The OS-FEDERATION API: providers, protocols, mappings, service providers. Source: api-ref."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,12 +16,6 @@ from aerostat.services.keystone.federation_config import OpenIdClient
 
 BASE = "/OS-FEDERATION"
 CORP = f"{BASE}/identity_providers/corp"
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 async def put(cloud: Cloud, path: str, status: int = 201, **body: Any) -> Any:

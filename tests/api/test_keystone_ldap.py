@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,6 @@ def slapd(server: Slapd) -> Slapd:
     server.add_user("bob", "Bob", "builder")
     server.add_group("crew", "The crew", [ada])
     return server
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 async def ldap_domain(cloud: Cloud, slapd: Slapd, **options: Any) -> str:

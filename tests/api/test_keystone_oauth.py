@@ -1,23 +1,14 @@
 """OAuth 1.0a, signed by oauthlib as consumers do, and the client credentials of OAuth 2.0."""
 
 import base64
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import httpx
-import pytest
-from keystone_cloud import PASSWORD, Cloud, by_token, cloud_at
+from keystone_cloud import PASSWORD, Cloud, by_token
 from oauthlib import oauth1
 
 BASE = "http://ks/v3/OS-OAUTH1"
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 class Consumer:

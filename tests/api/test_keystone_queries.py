@@ -3,18 +3,10 @@
 Source: keystone, tests/unit/test_v3_{filters,resource,identity,catalog}.py, api-ref.
 """
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from keystone_cloud import PASSWORD, Cloud, by_password, cloud_at
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
+from keystone_cloud import PASSWORD, Cloud, by_password
 
 
 async def names(cloud: Cloud, plural: str, query: str) -> list[str]:

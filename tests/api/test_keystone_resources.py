@@ -1,17 +1,10 @@
 """Domains, projects, users, groups, roles, assignments and the catalogue."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from keystone_cloud import PASSWORD, Cloud, by_password, cloud_at
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 async def test_user_keeps_what_it_does_not_know(cloud: Cloud) -> None:

@@ -1,12 +1,9 @@
 """Services go on with what a user began, although the user's token has expired meanwhile."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
-from keystone_cloud import Cloud, cloud_at
+from keystone_cloud import Cloud
 
 from aerostat.kit.http import errors
 from aerostat.kit.http.edge import Api, ApiSpec
@@ -22,12 +19,6 @@ async def whoami(_service: None, req: Request[None]) -> dict[str, Any]:
     """Tell who asks."""
     ctx = req.ctx
     return {"user_id": ctx.user_id, "service_roles": ctx.extra.get("service_roles", [])}
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 async def ask(cloud: Cloud, token: str, service: str = "") -> httpx.Response:

@@ -6,21 +6,13 @@ The signer here is keystoneclient's, which clients and services use.
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from keystone_cloud import Cloud, by_token, cloud_at
+from keystone_cloud import Cloud, by_token
 from keystoneclient.contrib.ec2.utils import Ec2Signer
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 async def access_key(cloud: Cloud, user: Any, project: Any, token: str) -> tuple[str, str]:

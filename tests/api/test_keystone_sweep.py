@@ -1,17 +1,7 @@
 """Every route without a token, and what domain managers and callers without a domain may not."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-from keystone_cloud import Cloud, cloud_at
+from keystone_cloud import Cloud
 from keystone_world import GUARDED, attempt, world
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 async def test_nobody_without_a_token(cloud: Cloud) -> None:

@@ -1,17 +1,10 @@
 """Who is let in, with which scope, and when a token stops to count."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from keystone_cloud import PASSWORD, Cloud, by_name, by_password, by_token, cloud_at
-
-
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    async with cloud_at(tmp_path) as started:
-        yield started
 
 
 async def test_discovery_needs_no_token(cloud: Cloud) -> None:
