@@ -570,6 +570,73 @@ async def test_pools_of_an_address_scope(cloud: Cloud) -> None:
     assert kind == "NetworkSubnetPoolAffinityError"
 
 
+async def test_stateful_and_stateless_groups_do_not_mix(cloud: Cloud) -> None:
+    network, _ = await cloud.tenant()
+    groups = [
+        (await cloud.make("security-groups", name="g", stateful=flag))["id"]
+        for flag in (True, False)
+    ]
+    port = {"port": {"network_id": network["id"], "security_groups": groups}}
+    assert await cloud.error("POST", "/ports", port, 409) == "SecurityGroupConflict"
+    made = await cloud.make("ports", network_id=network["id"], security_groups=groups[:1])
+    both = {"port": {"security_groups": groups}}
+    assert await cloud.error("PUT", f"/ports/{made['id']}", both, 409) == "SecurityGroupConflict"
+    other = {"security_group": {"stateful": False}}
+    one = f"/security-groups/{groups[0]}"
+    assert await cloud.error("PUT", one, other, 409) == "SecurityGroupInUse"
+    await cloud.ask("DELETE", f"/ports/{made['id']}")
+    await cloud.ask("PUT", one, other)
+    for protocol in ("ipv6-encap", 43, "ipv6-icmp"):
+        rule = {"security_group_id": groups[0], "direction": "ingress", "protocol": protocol}
+        await cloud.error("POST", "/security-group-rules", {"security_group_rule": rule}, 400)
+    await cloud.ask("PUT", "/quotas/p", {"quota": {"security_group_rule": 9}}, who="admin")
+    assert await cloud.error("POST", "/security-groups", {"security_group": {}}, 409) == "OverQuota"
+
+
+async def test_a_mac_address_is_made_anew(cloud: Cloud) -> None:
+    network, _ = await cloud.tenant()
+    port = await cloud.make("ports", network_id=network["id"])
+    anew = {"port": {"mac_address": None}}
+    changed = (await cloud.ask("PUT", f"/ports/{port['id']}", anew))["port"]
+    assert changed["mac_address"] != port["mac_address"]
+    assert changed["mac_address"].startswith("fa:16:3e")
+
+
+async def test_packets_of_a_subnet_fit_its_network(cloud: Cloud) -> None:
+    network = await cloud.make("networks", mtu=67)
+    fourth = {"network_id": network["id"], "ip_version": 4, "cidr": "10.0.0.0/24"}
+    sixth = {"network_id": network["id"], "ip_version": 6, "cidr": "fd00::/64"}
+    await cloud.error("POST", "/subnets", {"subnet": fourth}, 409)
+    one = f"/networks/{network['id']}"
+    await cloud.ask("PUT", one, {"network": {"mtu": 1279}})
+    subnet = await cloud.make("subnets", **fourth)
+    await cloud.error("POST", "/subnets", {"subnet": sixth}, 409)
+    kind = await cloud.error("PUT", one, {"network": {"mtu": 67}}, 409)
+    assert kind == "NetworkMTUSubnetConflict"
+    before = (await cloud.ask("GET", one))["network"]["revision_number"]
+    await cloud.ask("PUT", f"/subnets/{subnet['id']}", {"subnet": {"name": "x"}})
+    await cloud.ask("DELETE", f"/subnets/{subnet['id']}")
+    assert (await cloud.ask("GET", one))["network"]["revision_number"] == before + 2
+
+
+async def test_a_floating_address_stays_in_its_project(cloud: Cloud) -> None:
+    public, _ = await cloud.public()
+    network, subnet = await cloud.tenant()
+    router = await cloud.make("routers", external_gateway_info={"network_id": public["id"]})
+    inner = {"subnet_id": subnet["id"]}
+    await cloud.ask("PUT", f"/routers/{router['id']}/add_router_interface", inner)
+    mine = await cloud.make("ports", network_id=network["id"])
+    theirs = await cloud.make("ports", who="admin@a", network_id=network["id"], project_id="q")
+    floating = await cloud.make("floatingips", floating_network_id=public["id"], port_id=mine["id"])
+    one = f"/floatingips/{floating['id']}"
+    await cloud.error("PUT", one, {"floatingip": {"port_id": theirs["id"]}}, 400)
+    assert (await cloud.ask("PUT", one, {"floatingip": {}}))["floatingip"]["port_id"] is None
+    other = {"port": {"network_id": network["id"], "project_id": "q"}}
+    await cloud.error("POST", "/ports", other, 400)
+    found = await cloud.ask("GET", "/security-groups?project_id=new", who="admin@a")
+    assert [g["name"] for g in found["security_groups"]] == ["default"]
+
+
 async def test_agents(cloud: Cloud) -> None:
     found = (await cloud.ask("GET", "/agents", who="admin"))["agents"]
     assert {a["agent_type"] for a in found} == {

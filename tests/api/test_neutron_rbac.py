@@ -162,6 +162,10 @@ async def test_external_for_some(cloud: WholeCloud) -> None:
     await asked(admin, "DELETE", f"rbac-policies/{wild['id']}", status=204)
     assert await seen(bob) == set()
     await asked(mia, "DELETE", f"routers/{router_id}", status=204)
+    await asked(admin, "DELETE", f"rbac-policies/{made['id']}", status=204)
+    shown = (await asked(admin, "GET", f"networks/{net['id']}"))["network"]
+    assert shown["router:external"] is False
+    await policy(admin, net["id"], mia.project_id, EXTERNAL)
     change = {"network": {"router:external": False}}
     await asked(admin, "PUT", f"networks/{net['id']}", change)
     assert (await listed(admin, net["id"]), await seen(mia)) == ([], set())

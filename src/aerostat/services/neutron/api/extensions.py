@@ -35,6 +35,7 @@ KNOWN: dict[str, str] = {
     "network-ip-availability": "Network IP Availability",
     "network_availability_zone": "Network Availability Zone",
     "pagination": "Pagination support",
+    "port-mac-address-regenerate": "Port MAC address regenerate",
     "port-security": "Port Security",
     "project-id": "project_id field enabled",
     "provider": "Provider Network",

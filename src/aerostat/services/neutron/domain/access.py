@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import Forbidden
+from aerostat.kit.errors import BadRequest, Forbidden
 from aerostat.services.neutron.db import tables as t
 from aerostat.services.neutron.runtime import Call
 
@@ -40,12 +40,13 @@ def network_of(tx: Tx, network_id: str) -> Any:
 
 
 def owner_of(call: Call, values: dict[str, Any]) -> str:
-    """Return the project that a new resource belongs to. Raises: Forbidden."""
+    """Return the project that a new resource belongs to. Raises: BadRequest."""
     owner = values.pop("project_id", None) or call.ctx.project_id
     if owner != call.ctx.project_id and not call.ctx.is_admin and "service" not in call.ctx.roles:
-        raise Forbidden(
-            "Specifying 'project_id' other than the authenticated project in request requires "
-            "admin privileges",
-            code="PolicyNotAuthorized",
+        raise BadRequest(
+            "Specifying 'project_id' or 'tenant_id' other than the authenticated project in "
+            "request requires admin privileges",
+            code="HTTPBadRequest",
+            field="project_id",
         )
     return str(owner)

@@ -76,8 +76,9 @@ def _outer_port(tx: Tx, call: Call, network: Any, key: str, fixed: dict[str, str
 
 
 def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
-    """Change a floating address; a port of None lets go. Raises: as create."""
+    """Change a floating address; a port of None, or nothing at all, lets go. Raises: as create."""
     authorize(call, "update_floatingip", target(call, row._asdict()), values)
+    values = values or {"port_id": None}
     fixed = values.pop("fixed_ip_address", None)
     if "port_id" in values or fixed is not None:
         port_id = values.pop("port_id", row.port_id)
@@ -95,6 +96,12 @@ def _let_go(tx: Tx, call: Call, row: Any) -> None:
 
 def _associate(tx: Tx, call: Call, row: Any, port_id: str, fixed: str | None) -> None:
     port = collection.get(tx, PORTS, call.ctx, port_id)
+    if port.project_id != row.project_id and not call.ctx.is_admin:
+        raise faults.bad(
+            "BadRequest",
+            f"Bad floatingip request: Port {port.id} is associated with a different tenant than "
+            f"Floating IP {row.id} and therefore cannot be bound.",
+        )
     held = tx.all(select(t.addresses).where(A.port_id == port.id).order_by(A.place))
     usable = [a for a in held if "." in a.ip_address and fixed in (None, a.ip_address)]
     if not usable:

@@ -8,6 +8,7 @@ from aerostat.kit.db.engine import Tx
 from aerostat.services.neutron.db import tables as t
 from aerostat.services.neutron.db.collections import EXTERNAL, SHARED
 from aerostat.services.neutron.domain import (
+    addresses,
     notices,
     ports,
     quotas,
@@ -57,8 +58,6 @@ def _mtu(call: Call, kind: str) -> int:
 
 
 def _checked_mtu(asked: int, most: int) -> int:
-    if asked and asked < 68:
-        raise faults.bad("InvalidInput", f"Requested MTU {asked} is too small, minimum is 68.")
     if asked > most:
         raise faults.bad("InvalidInput", f"Requested MTU is too big, maximum is {most}.")
     return asked or most
@@ -144,6 +143,8 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
         _check_sole_default(tx, row.id)
     if "mtu" in values:
         values["mtu"] = _checked_mtu(values["mtu"], _mtu(call, row.network_type))
+        for subnet in addresses.subnets_of(tx, row.id):
+            subnets.check_mtu(values["mtu"], subnet.ip_version, row.id)
     rows.change(tx, call, t.networks, row.id, _columns(values))
     notices.changed(tx, call, [row.id])
 

@@ -124,6 +124,7 @@ def _groups(tx: Tx, call: Call, row: dict[str, Any], asked: list[str] | None) ->
         return []
     if asked is not None:
         security_groups.check_groups(tx, call, asked)
+        security_groups.check_alike(tx, asked)
         return asked
     if row["device_owner"].startswith("network:"):
         return []
@@ -182,7 +183,8 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
     change = {COLUMNS.get(name, name): value for name, value in values.items()}
     whole = {**row._asdict(), **change}
     if change.get("mac_address", row.mac_address) != row.mac_address:
-        _mac(tx, call, row.network_id, whole["mac_address"])
+        change["mac_address"] = _mac(tx, call, row.network_id, whole["mac_address"])
+        whole |= change
     if not whole["port_security_enabled"] and (before if groups is None else groups):
         raise _no_security()
     _settle_pairs(call, whole)
@@ -190,6 +192,7 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
         change["allowed_address_pairs"] = whole["allowed_address_pairs"]
     if groups is not None:
         security_groups.check_groups(tx, call, [g for g in groups if g not in before])
+        security_groups.check_alike(tx, groups)
         tx.run(sql_delete(t.port_groups).where(t.port_groups.c.port_id == row.id))
         _join(tx, row.id, groups)
     if fixed is not None:

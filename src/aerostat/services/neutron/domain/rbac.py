@@ -101,11 +101,15 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
 
 
 def remove(tx: Tx, call: Call, row: Any) -> None:
-    """Delete a policy. Raises: Forbidden, Conflict (something needs it)."""
+    """Delete a policy; without any, a network is not external. Raises: Forbidden, Conflict."""
     authorize(call, "delete_rbac_policy", target(call, row._asdict()))
     _check_unneeded(tx, row)
     tx.run(delete(t.network_rbacs).where(R.id == row.id))
-    if row.target_project == EVERYBODY:
+    left = tx.first(select(R.id).where(*_where(row.object_id, row.action)).limit(1))
+    if row.action == EXTERNAL and left is None:
+        inward = {"external": False, "restricted": False}
+        rows.change(tx, call, t.networks, row.object_id, inward)
+    elif row.target_project == EVERYBODY:
         rows.change(tx, call, t.networks, row.object_id, FOR_SOME[row.action])
 
 

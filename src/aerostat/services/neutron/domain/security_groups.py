@@ -89,6 +89,7 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
             "SecurityGroupDefaultAlreadyExists", "Default security group already exists."
         )
     quotas.check(tx, call, "security_group", owner)
+    quotas.check(tx, call, "security_group_rule", owner, 2)
     key = rows.add(tx, call, t.groups, {**values, "project_id": owner})
     _add_egress(tx, call, key, owner)
     return key
@@ -105,15 +106,21 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
         raise faults.conflict(
             "SecurityGroupDefaultAlreadyExists", "Default security group already exists."
         )
+    if values.get("stateful", row.stateful) != row.stateful:
+        _check_unused(tx, row)
     rows.change(tx, call, t.groups, row.id, values)
+
+
+def _check_unused(tx: Tx, row: Any) -> None:
+    in_use = select(t.port_groups.c.port_id).where(t.port_groups.c.group_id == row.id).limit(1)
+    if tx.first(in_use) is not None:
+        raise faults.conflict("SecurityGroupInUse", f"Security Group {row.id} in use.")
 
 
 def delete(tx: Tx, call: Call, row: Any) -> None:
     """Raises: Conflict (ports use it, or it is the default group)."""
     authorize(call, "delete_security_group", target(call, row._asdict()))
-    in_use = select(t.port_groups.c.port_id).where(t.port_groups.c.group_id == row.id).limit(1)
-    if tx.first(in_use) is not None:
-        raise faults.conflict("SecurityGroupInUse", f"Security Group {row.id} in use.")
+    _check_unused(tx, row)
     if row.default_of and not call.ctx.is_admin:
         raise faults.conflict(
             "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default group."
@@ -189,6 +196,16 @@ def delete_rule(tx: Tx, call: Call, row: Any) -> None:
     rows.remove(tx, t.rules, row.id)
     rows.change(tx, call, t.groups, row.security_group_id, {})
     notices.changed(tx, call, hosts=hosts)
+
+
+def check_alike(tx: Tx, ids: list[str]) -> None:
+    """Raises: Conflict (some of a port's groups are stateful, and some are not)."""
+    if len(ids) > 1 and len({r[0] for r in tx.all(select(G.stateful).where(among(G.id, ids)))}) > 1:
+        raise faults.conflict(
+            "SecurityGroupConflict",
+            "Error Cannot apply both stateful and stateless security groups on the same port "
+            "while attempting the operation.",
+        )
 
 
 def check_groups(tx: Tx, call: Call, ids: list[str]) -> None:

@@ -17,6 +17,8 @@ from aerostat.services.neutron.model.pools import checked_pools, default_gateway
 from aerostat.services.neutron.runtime import Call
 
 AUTO_RELEASED = ("network:dhcp",)
+LEAST_MTU = {4: 68, 6: 1280}
+"""Bytes. Source: RFC 791, RFC 8200."""
 
 
 def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
@@ -30,6 +32,7 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     _settle_cidr(tx, call, values, (owner, network.id))
     net = ipaddress.ip_network(values["cidr"])
     _check_overlap(tx, network.id, net)
+    check_mtu(network.mtu, net.version, network.id)
     if "gateway_ip" not in values:
         values["gateway_ip"] = default_gateway(net)
     _check_gateway(net, values["gateway_ip"])
@@ -41,9 +44,20 @@ def create(tx: Tx, call: Call, values: dict[str, Any], given: set[str]) -> str:
     _check_modes(values, net)
     _check_details(call, values, net.version)
     key = rows.add(tx, call, t.subnets, {**values, "project_id": owner})
+    rows.change(tx, call, t.networks, network.id, {})
     dhcp.settle(tx, call, network)
     notices.changed(tx, call, [network.id])
     return key
+
+
+def check_mtu(mtu: int, version: int, network_id: str) -> None:
+    """Raises: Conflict (packets of the IP version do not fit a network)."""
+    if mtu < LEAST_MTU[version]:
+        raise faults.conflict(
+            "NetworkMTUSubnetConflict",
+            f"The MTU {mtu} of network {network_id} is too small for IPv{version} subnets: "
+            f"the minimum is {LEAST_MTU[version]}.",
+        )
 
 
 def _settle_cidr(tx: Tx, call: Call, values: dict[str, Any], place: tuple[str, str]) -> None:
@@ -137,6 +151,7 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
         values["allocation_pools"] = checked_pools(net, pools, gateway)
     _check_details(call, values, net.version)
     rows.change(tx, call, t.subnets, row.id, values)
+    rows.change(tx, call, t.networks, network.id, {})
     dhcp.settle(tx, call, network)
     notices.changed(tx, call, [row.network_id])
 
@@ -179,6 +194,7 @@ def delete(tx: Tx, call: Call, row: Any) -> None:
                 "allocation from this subnet.",
             )
     drop(tx, row.id)
+    rows.change(tx, call, t.networks, network.id, {})
     dhcp.settle(tx, call, network)
     notices.changed(tx, call, [row.network_id])
 

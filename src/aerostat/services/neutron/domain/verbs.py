@@ -21,13 +21,16 @@ async def index(neutron: NeutronService, call: Call, noun: Noun, ask: Listing) -
     def read(tx: Tx) -> list[View]:
         return collection.views(tx, noun.rows, call.ctx, ask)
 
-    if noun is GROUPS and call.ctx.project_id:
-        await _ensure_default_group(neutron, call)
+    if noun is GROUPS:
+        named = ask.filters.get("project_id") or ask.filters.get("tenant_id") or []
+        whose = named[0] if named and call.ctx.is_admin else call.ctx.project_id
+        await _ensure_default_group(neutron, call, whose)
     return await neutron.db.read(read)
 
 
-async def _ensure_default_group(neutron: NeutronService, call: Call) -> None:
-    project = call.ctx.project_id
+async def _ensure_default_group(neutron: NeutronService, call: Call, project: str) -> None:
+    if not project:
+        return
     if not await neutron.db.read(security_groups.has_default, project):
         await neutron.db.write(security_groups.default_of, call, project)
 

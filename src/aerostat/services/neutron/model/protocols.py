@@ -33,6 +33,7 @@ NUMBERS: dict[str, int] = {
 }
 WITH_PORTS = (6, 17, 33, 132, 136)
 ICMP = (1, 58)
+ONLY_V6 = (41, 43, 44, 58, 59, 60)
 
 
 def number_of(protocol: str | None) -> int | None:
@@ -54,7 +55,7 @@ def proper_protocol(protocol: str | None, ethertype: str) -> str | None:
         )
     if ethertype == "IPv6" and protocol in ("icmp", "icmpv6"):
         return "ipv6-icmp"
-    if ethertype == "IPv4" and number_of(protocol) in (58, 43, 44, 59, 60) and protocol in NUMBERS:
+    if ethertype == "IPv4" and number_of(protocol) in ONLY_V6:
         raise faults.bad(
             "SecurityGroupEthertypeConflictWithProtocol",
             f"Invalid ethertype {ethertype} for protocol {protocol}.",

@@ -105,7 +105,7 @@ PORT: Schema = schema(
     *STANDARD,
     Attr("network_id", uuid, REQUIRED, put=False),
     ADMIN_STATE,
-    Attr("mac_address", mac),
+    Attr("mac_address", optional(mac)),
     Attr("fixed_ips", list_of(FIXED_IP)),
     Attr("device_id", no_control(text()), ""),
     Attr("device_owner", text(), ""),
