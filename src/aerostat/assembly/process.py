@@ -8,6 +8,7 @@ from typing import Protocol
 
 import uvloop
 
+from aerostat.assembly import places
 from aerostat.assembly.inspection import Inspection, Probe
 from aerostat.assembly.roles import CONTROL, NODE, Roles, metrics_place
 from aerostat.assembly.settings import Settings
@@ -46,6 +47,7 @@ def run(roles: Roles, settings: Settings) -> None:
     log.setup(settings.log_level)
     if roles <= set(CONTROL):  # Nobody else has business with databases, keys and images.
         os.umask(0o077)
+    places.check(roles, settings)
     metrics = Metrics()
     log.observers.append(metrics.observe)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

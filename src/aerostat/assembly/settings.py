@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from aerostat.kit.errors import BadRequest
+from aerostat.kit.places import unusable
 
 T = TypeVar("T")
 
@@ -233,8 +234,14 @@ def load(state_dir: Path | None = None, environment: Mapping[str, str] = os.envi
     root = state_dir or Path(environment.get("AEROSTAT_STATE_DIR", DEFAULT_STATE_DIR))
     values: dict[str, Any] = {}
     file = root / "aerostat.toml"
-    if file.exists():
+    try:
         values.update(tomllib.loads(file.read_text()))
+    except FileNotFoundError:
+        pass
+    except OSError as why:
+        raise unusable("state_dir", file, why) from why
+    except ValueError as why:  # TOML, or UTF-8
+        raise BadRequest(f"{file} cannot be read: {why}", field=str(file)) from why
     for name in Settings.__struct_fields__:
         if (given := environment.get(f"AEROSTAT_{name.upper()}")) is not None:
             values[name] = given

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from aerostat.assembly.settings import Settings
 from aerostat.cli.console import CliError
+from aerostat.kit.places import unusable
 
 GUEST_IMAGE = Path("/var/cache/aerostat/guest")
 """Where the guest image is built: for every state directory, and beyond `reset`."""
@@ -70,8 +71,19 @@ def service_user(settings: Settings) -> pwd.struct_passwd:
 
 
 def prepare(settings: Settings) -> Places:
-    """Have every directory with its owner and mode; safe to repeat."""
+    """Have every directory with its owner and mode; safe to repeat.
+
+    Raises: CliError (no such user), BadRequest (a path that cannot be used).
+    """
     at, user, me = places(settings), service_user(settings), os.geteuid()
+    try:
+        _prepare(at, settings, user, me)
+    except OSError as why:
+        raise unusable("state_dir", Path(str(why.filename)), why) from why
+    return at
+
+
+def _prepare(at: Places, settings: Settings, user: pwd.struct_passwd, me: int) -> None:
     at.state.mkdir(parents=True, exist_ok=True)
     _folder(at.state, me, 0, 0o755)
     _folder(settings.control_dir, user.pw_uid, user.pw_gid, 0o700)
@@ -79,7 +91,6 @@ def prepare(settings: Settings) -> Places:
     _folder(at.run, me, user.pw_gid, 0o1775)
     _folder(at.log, me, 0, 0o755)
     _folder(at.credentials, me, 0, 0o700)
-    return at
 
 
 def _folder(path: Path, uid: int, gid: int, mode: int) -> None:

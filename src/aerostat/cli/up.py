@@ -25,6 +25,8 @@ from aerostat.cli.processes import Condition, Process
 CONTROL_TIMEOUT_S = 60.0
 NODE_TIMEOUT_S = 120.0
 LOG_LINES = 15
+REFUSES = "aerostat: "
+"""How a line begins by which a process refuses to start (cli/console.py)."""
 
 
 def run(command: Command) -> int:
@@ -141,11 +143,22 @@ def _await(settings: Settings, start: _Start, ready: Condition, timeout_s: float
     dead = [p.name for p in start.processes if not processes.alive(p.pid)]
     if in_time and not dead:
         return
+    if dead and (said := [_last_words(settings, name) for name in dead]) and all(said):
+        raise CliError("; ".join(said), "correct it there or in the environment")
     logs = {name: places(settings).log_file(name) for name in dead or processes.NAMES}
     tails = "\n".join(_tail(name, path) for name, path in logs.items())
     what = f"{' and '.join(dead)} ended" if dead else f"it is not well after {timeout_s:.0f} s"
     advice = "./aerostat doctor looks for the cause; the whole logs: "
     raise CliError(f"{what}\n{tails}", advice + " ".join(map(str, logs.values())))
+
+
+def _last_words(settings: Settings, name: str) -> str:
+    """Return what a process that ended said of a setting, "" if that was not why."""
+    lines = processes.last_lines(places(settings).log_file(name), LOG_LINES).splitlines()
+    while lines and lines[-1].startswith("  ->"):
+        lines.pop()
+    said = lines[-1] if lines else ""
+    return said.removeprefix(REFUSES) if said.startswith(REFUSES) else ""
 
 
 def _tail(name: str, path: Path) -> str:

@@ -54,7 +54,7 @@ class ImageCache:
 
     def load(self) -> None:
         """Know what is in the folder; forget what is not whole."""
-        self._files.prepare()
+        self._files.prepare("image_cache_dir")
         folder = self._files.folder
         try:
             index = msgspec.json.decode((folder / INDEX).read_bytes(), type=_Index)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from aerostat.kit.errors import NotFound, TooLarge, Unavailable
 from aerostat.kit.files import FileSpan
+from aerostat.kit.places import usable_folder
 
 T = TypeVar("T")
 
@@ -42,9 +43,9 @@ class FileStore:
         self.folder, self._hash_algo = folder, hash_algo
         self._pool = ThreadPoolExecutor(threads, "image-data")
 
-    def prepare(self) -> None:
-        """Make the folder."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def prepare(self, setting: str) -> None:
+        """Have the folder, which a setting names. Raises: BadRequest (it cannot be used)."""
+        usable_folder(self.folder, setting, 0o700)
 
     def path(self, name: str) -> Path:
         """Return where the data of `name` is."""

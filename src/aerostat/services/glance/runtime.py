@@ -82,7 +82,7 @@ def build(
     """Return glance with its data under `state`, and its key in `keys`, where all copies look."""
     folder = Path(config.node_staging_uri.removeprefix("file://") or state / "staging")
     staging = FileStore(folder, config.transfer_threads, config.hashing_algorithm)
-    staging.prepare()
+    staging.prepare("node_staging_uri")
     return Glance(
         db=db,
         clock=clock or SystemClock(),

@@ -18,7 +18,7 @@ class FileDriver:
 
     def __init__(self, files: FileStore) -> None:
         self.files = files
-        files.prepare()
+        files.prepare("filesystem_store_datadir")
 
     @property
     def properties(self) -> dict[str, Any]:
