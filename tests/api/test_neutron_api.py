@@ -457,10 +457,33 @@ async def test_ports_of_a_server(cloud: Cloud) -> None:
     assert subnet["network_id"] == network["id"]
 
 
-async def until_active(cloud: Cloud, port_id: str) -> None:
+async def until_active(cloud: Cloud, port_id: str, status: str = "ACTIVE") -> None:
     async with asyncio.timeout(5):
-        while (await cloud.ask("GET", f"/ports/{port_id}"))["port"]["status"] != "ACTIVE":  # noqa: ASYNC110
+        while (await cloud.ask("GET", f"/ports/{port_id}"))["port"]["status"] != status:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_what_is_administratively_down_carries_nothing(cloud: Cloud) -> None:
+    network, _ = await cloud.tenant()
+    nics = [RequestedNetwork(network_id=network["id"])]
+    wish = {"availability_zone": "nova", "hostname": "vm", "requested": nics}
+    who = {"server_id": "s1", "project_id": "p", "host": "h1", "security_groups": []}
+    (port,) = await cloud.provides.ensure_ports(**wish, **who)
+    await cloud.provides.wire(server_id="s1", host="h1")
+    found = await cloud.ask("GET", "/ports?device_owner=network:dhcp")
+    key, one = port.port_id, f"/ports/{port.port_id}"
+    served = found["ports"][0]["id"]
+    for noun, at in (("port", one), ("network", f"/networks/{network['id']}")):
+        for up, status in ((True, "ACTIVE"), (False, "DOWN"), (True, "ACTIVE")):
+            await cloud.ask("PUT", at, {noun: {"admin_state_up": up}})
+            await until_active(cloud, key, status)
+            assert cloud.plane.have[f"port {key}"].admin_up is up  # type: ignore[attr-defined]
+            assert (f"dhcp {network['id']}" in cloud.plane.have) is (up or noun == "port")
+    for up, status in ((False, "DOWN"), (True, "ACTIVE")):
+        await cloud.ask("PUT", f"/ports/{served}", {"port": {"admin_state_up": up}})
+        await until_active(cloud, served, status)
+        await cloud.provides.wire(server_id="s1", host="h1")
+        assert (f"dhcp {network['id']}" in cloud.plane.have) is up
 
 
 async def test_adopted_ports_outlive_the_server(cloud: Cloud) -> None:

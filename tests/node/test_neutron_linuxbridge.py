@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from aerostat.contracts.compute import MetadataReply
 from aerostat.kit.bus.embedded import EmbeddedBus
@@ -212,6 +213,25 @@ def test_second_run_and_restart_change_nothing(world: World) -> None:
     assert sorted(third.plugged) == sorted(p.id for p in world.guests)
     fourth = LinuxBridge(world.config).sync(wanted)
     assert fourth.changes == [] and fourth.failed == {}
+
+
+def test_nothing_goes_through_a_port_that_is_down(world: World) -> None:
+    plane, wanted = LinuxBridge(world.config), world.wanted([EGRESS, PING])
+    plane.sync(wanted)
+    world.plug()
+    world.configure()
+    plane.sync(wanted)
+    first, second = world.guests
+    _, sender = world.guest_namespaces
+    address = first.addresses[0].ip
+    assert ping(sender, address)
+    down = [structs.replace(first, admin_up=False), second]
+    done = plane.sync(structs.replace(wanted, ports=down))
+    assert (done.changes, done.plugged) == ([f"{first.tap} down"], [second.id])
+    assert not ping(sender, address)
+    assert plane.sync(structs.replace(wanted, ports=down)).changes == []
+    assert plane.sync(wanted).changes == [f"{first.tap} up"]
+    assert ping(sender, address)
 
 
 def test_removal_leaves_nothing(world: World) -> None:

@@ -198,6 +198,8 @@ def update(tx: Tx, call: Call, row: Any, values: dict[str, Any]) -> None:
     if fixed is not None:
         _move(tx, whole, fixed)
     _rebind(tx, call, row, network, change)
+    if "admin_state_up" in change and row.device_owner in binding.SERVED_AT_ONCE and row.host:
+        change["status"] = "ACTIVE" if change["admin_state_up"] else "DOWN"
     rows.change(tx, call, t.ports, row.id, change)
     told = notices.group_hosts(tx, {*before, *(groups or ())})
     notices.changed(tx, call, [row.network_id], told | {row.host})

@@ -60,6 +60,10 @@ class World:
             for row in self.fixed[port_id]
         ]
 
+    def admin_up(self, port: Any) -> bool:
+        """Tell whether a port and its network are to be up."""
+        return bool(port.admin_state_up and self.networks[port.network_id].admin_state_up)
+
     def place(self, port: Any) -> dict[str, Any]:
         """Return where a port is plugged: bridge and MTU."""
         return {
@@ -161,6 +165,7 @@ def _port(world: World, port: Any, groups: list[str]) -> PortWanted:
         allowed_pairs=pairs,
         port_security=port.port_security_enabled,
         security_groups=groups,
+        admin_up=world.admin_up(port),
     )
 
 
@@ -206,7 +211,8 @@ def _members(tx: Tx, groups: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _dhcp(world: World, config: NeutronConfig) -> list[DhcpWanted]:
-    servers = [p for p in world.here if p.device_owner == "network:dhcp"]
+    here = [p for p in world.here if p.device_owner == "network:dhcp"]
+    servers = [p for p in here if world.admin_up(p)]
     return [_server(world, port, config) for port in servers]
 
 

@@ -45,7 +45,7 @@ def routers(tx: Tx, host: str, world: World) -> list[RouterWanted]:
 
 def _router(world: World, row: Any, floating: list[FloatingWanted]) -> RouterWanted:
     mine = [p for p in world.here if p.device_id == row.id]
-    inner = [p for p in mine if p.device_owner == "network:router_interface"]
+    inner = [p for p in mine if p.device_owner == "network:router_interface" and p.admin_state_up]
     gateway = next((p for p in mine if p.id == row.gw_port_id), None)
     hops = [] if gateway is None else [world.subnets[a.subnet_id] for a in world.fixed[gateway.id]]
     return RouterWanted(

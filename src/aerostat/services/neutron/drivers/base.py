@@ -12,7 +12,7 @@ from aerostat.services.neutron.model.wanted import Wanted
 class Applied(Struct, frozen=True):
     """What one run did: `changes` is empty when all was as wanted; `failed` maps part to reason.
 
-    `plugged` are the guest ports whose device is there and wired.
+    `plugged` are the guest ports whose device is there, wired and up.
     """
 
     changes: list[str]

@@ -23,7 +23,7 @@ class FakeDataplane:
         changes = [f"remove {name}" for name in self.have if name not in want]
         changes += [f"set {name}" for name, v in want.items() if self.have.get(name) != v]
         self.have = want
-        return Applied(changes, [port.id for port in wanted.ports])
+        return Applied(changes, [port.id for port in wanted.ports if port.admin_up])
 
     def listen(self, wanted: Wanted, namespace: str) -> Listener:
         return Listener(socket.create_server(("127.0.0.1", 0)), namespace)

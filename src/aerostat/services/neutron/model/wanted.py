@@ -75,7 +75,7 @@ class SecurityGroupWanted(Struct, frozen=True):
 
 
 class PortWanted(Struct, frozen=True):
-    """A guest's port on this host."""
+    """A guest's port on this host. Nothing goes through it unless it is `admin_up`."""
 
     id: str
     network_id: str
@@ -87,6 +87,7 @@ class PortWanted(Struct, frozen=True):
     allowed_pairs: list[AddressPair] = []
     port_security: bool = True
     security_groups: list[str] = []
+    admin_up: bool = True
 
 
 class DhcpHost(Struct, frozen=True):

@@ -73,7 +73,7 @@ class LinuxBridge:
             run.attempt(f"network {network.id}", lambda n=network: host.settle(n))  # type: ignore[misc]
         for port in wanted.ports:
             plugged = run.attempt(f"port {port.id}", lambda p=port: host.tap(p))  # type: ignore[misc]
-            if plugged:
+            if plugged and port.admin_up:
                 run.plugged.append(port.id)
 
     def _cables(self, run: "_Run", links: Links) -> None:

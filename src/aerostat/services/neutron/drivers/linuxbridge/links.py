@@ -133,7 +133,7 @@ class HostLinks:
         """Wire a guest's device if the hypervisor has made it; tell whether it is there."""
         if self._links.get(port.tap) is None:
             return False
-        self._links.settle(port.tap, mtu=port.mtu, master=port.bridge)
+        self._links.settle(port.tap, mtu=port.mtu, master=port.bridge, up=port.admin_up)
         return True
 
     def cable(self, veth: Veth) -> None:

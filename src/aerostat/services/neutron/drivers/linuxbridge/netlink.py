@@ -79,7 +79,7 @@ class Links:
     def settle(
         self, name: str, *, mtu: int | None = None, master: str | None = None, up: bool = True
     ) -> None:
-        """Let a device have this MTU, be a port of `master` and be up; touch only what differs."""
+        """Let a device have this MTU, be a port of `master` and `up`; touch only what differs."""
         device = self.by_name[name]
         if mtu is not None and device.mtu != mtu:
             self.ip.link("set", index=device.index, mtu=mtu)
@@ -87,9 +87,10 @@ class Links:
         if master is not None and device.master != self.by_name[master].index:
             self.ip.link("set", index=device.index, master=self.by_name[master].index)
             self.note(f"{name} master {master}")
-        if up and not device.up:
-            self.ip.link("set", index=device.index, state="up")
-            self.note(f"{name} up")
+        if up != device.up:
+            state = "up" if up else "down"
+            self.ip.link("set", index=device.index, state=state)
+            self.note(f"{name} {state}")
 
     def addresses(self, name: str) -> set[str]:
         """Return the global addresses of a device, as CIDRs."""
