@@ -296,3 +296,16 @@ async def test_a_live_migration_whose_new_host_fell_silent_at_the_end(
     await is_back(cloud, dest)
     assert await is_whole(cloud, admin, server_id, "tiny", 128) == dest
     assert await unclean(cloud, server_id) == []
+
+
+async def test_a_host_that_is_forced_down_and_silent_is_cleaned_later(cloud: WholeCloud) -> None:
+    """Seed 9568: its server was deleted meanwhile, and a sweep found the guest long after."""
+    admin, server_id, host = await dead(cloud)
+    falls_silent(cloud, host, "destroy", SILENT)
+    assert (await admin.delete("nova", f"/v2.1/servers/{server_id}")).status_code == 204
+    await cloud.nova.sagas.idle()
+    assert (list(where(cloud, server_id)), await held(cloud)) == ([host], [])
+    cloud.drivers[host].before = None
+    await compute_control.at(cloud.bus).heartbeat(host=host)
+    await cloud.nova.sagas.idle()
+    assert (where(cloud, server_id), await unclean(cloud, server_id)) == ({}, [])

@@ -1,13 +1,11 @@
 """Delete a server: stop the guest wherever it is, give back what it holds, bury the row."""
 
-import contextlib
-
 from msgspec import Struct
 
 from aerostat.kit.db.engine import Tx
-from aerostat.kit.errors import DeadlineExceeded, Fault, Unavailable
+from aerostat.kit.errors import Fault, Unavailable
 from aerostat.kit.saga.saga import Run, Saga
-from aerostat.services.nova.db import hosts, moves
+from aerostat.services.nova.db import hosts, leftovers, moves
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.migration import MigrationStatus
 from aerostat.services.nova.model.server import VmState
@@ -35,14 +33,16 @@ async def destroy(nova: Nova, run: Run[Params]) -> None:
     """Remove the guest and its files from every host that has any; an absent guest is fine.
 
     A host that is down removes them when it is back. One that is only forced down may be back
-    already: it is asked, and not waited for.
+    already: it is asked, and not waited for; then it is cleaned as soon as it answers.
     """
     up, forced = await nova.db.read(_hosts, nova, run.p)
     for host in up:
         await host_of(nova, host, 120).destroy(server_id=run.p.server_id)
     for host in forced:
-        with contextlib.suppress(Unavailable, DeadlineExceeded):
+        try:
             await host_of(nova, host, FORCED_DOWN_S).destroy(server_id=run.p.server_id)
+        except Unavailable:
+            await nova.db.write(leftovers.leave, host, run.p.server_id, nova.clock.now())
 
 
 def _hosts(tx: Tx, nova: Nova, p: Params) -> tuple[list[str], list[str]]:
