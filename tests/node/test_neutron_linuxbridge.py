@@ -306,6 +306,35 @@ def test_security_groups_are_stateful_and_stop_spoofing(world: World) -> None:
     assert not ping(one, "10.77.0.12")
 
 
+def test_stateless_groups_judge_each_packet(world: World) -> None:
+    """An answer passes a stateful group by itself, a stateless one by a rule of its own."""
+    plane, wanted = LinuxBridge(world.config), world.wanted([EGRESS])
+    plane.sync(wanted)
+    world.plug()
+    world.configure()
+    first, second = world.guests
+    asker, _ = world.guest_namespaces
+    address, free = second.addresses[0].ip, str(uuid.uuid4())
+    guests = [first, structs.replace(second, security_groups=[free])]
+    pinged = SecurityGroupWanted(free, [EGRESS, PING], stateful=False)
+
+    def answered(group: SecurityGroupWanted) -> bool:
+        groups = [group, pinged]
+        done = plane.sync(structs.replace(wanted, ports=guests, security_groups=groups))
+        assert done.failed == {}
+        return ping(asker, address)
+
+    rules = [EGRESS]
+    assert answered(SecurityGroupWanted(world.group, rules))
+    assert not answered(SecurityGroupWanted(world.group, rules, stateful=False))
+    assert answered(SecurityGroupWanted(world.group, [EGRESS, PING], stateful=False))
+    silent = SecurityGroupWanted(free, [PING], stateful=False)
+    pinged = silent
+    assert not answered(SecurityGroupWanted(world.group, rules))
+    pinged = SecurityGroupWanted(free, [PING])
+    assert answered(SecurityGroupWanted(world.group, rules))
+
+
 def test_router_snat_and_floating_address(world: World) -> None:
     plane = LinuxBridge(world.config)
     assert plane.sync(world.wanted([EGRESS])).failed == {}

@@ -185,7 +185,9 @@ def _groups(tx: Tx, used: list[str]) -> tuple[list[SecurityGroupWanted], dict[st
             )
         )
     remote = {r.remote_group for group in rules.values() for r in group if r.remote_group}
-    groups = [SecurityGroupWanted(key, found) for key, found in rules.items()]
+    g = t.groups.c
+    stateful = dict(tx.all(select(g.id, g.stateful).where(among(g.id, used)).order_by(g.id)))
+    groups = [SecurityGroupWanted(key, found, stateful[key]) for key, found in rules.items()]
     return groups, _members(tx, sorted(remote))
 
 

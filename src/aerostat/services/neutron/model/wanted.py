@@ -68,10 +68,11 @@ class RuleWanted(Struct, frozen=True):
 
 
 class SecurityGroupWanted(Struct, frozen=True):
-    """A security group that ports of this host use."""
+    """A security group that ports of this host use. Answers pass by themselves if `stateful`."""
 
     id: str
     rules: list[RuleWanted] = []
+    stateful: bool = True
 
 
 class PortWanted(Struct, frozen=True):

@@ -152,7 +152,9 @@ def _inet_table(secured: dict[int, PortWanted], wanted: Wanted, config: NetworkA
     groups = [g for g in wanted.security_groups if g.id in used]
     text = [_member_set(name, members) for name, members in sorted(wanted.groups.items())]
     text += [_port_chains(n, p, {g.id for g in groups}) for n, p in secured.items()]
-    text.append(f"chain inbound {{\n{_dispatch(secured, 'in', 16)}accept\n}}")
+    stateless = _stateless(secured, groups)
+    known, answered = _states(stateless)
+    text.append(f"chain inbound {{\n{answered}{_dispatch(secured, 'in', 16)}accept\n}}")
     text += [_group_chains(g, wanted.groups) for g in groups]
     zone_map = ", ".join(f'"{b}" : {z}' for b, z in sorted(zones(wanted).items()))
     zoning = f"ct zone set iifname map {{ {zone_map} }}\n" if zone_map else ""
@@ -161,12 +163,34 @@ def _inet_table(secured: dict[int, PortWanted], wanted: Wanted, config: NetworkA
     text += [
         f"chain zoning {{\ntype filter hook prerouting priority -300; policy accept;\n{zoning}}}",
         f"chain guests {{\nicmpv6 type {ND_TYPES} accept\n"
-        f"ct state established,related accept\nct state invalid drop\n"
-        f"{_dispatch(secured, 'out', 0)}goto inbound\n}}",
+        f"{known}{_dispatch(secured, 'out', 0)}goto inbound\n}}",
         f"chain forward {{\ntype filter hook forward priority 0; policy accept;\n{guard}}}",
         *_masquerade(wanted, config),
     ]
     return "\n".join(text)
+
+
+def _stateless(secured: dict[int, PortWanted], groups: list[SecurityGroupWanted]) -> list[int]:
+    """Return the ports whose groups judge each packet by itself; a port's groups are alike."""
+    kinds = {group.id: group.stateful for group in groups}
+    return [
+        n
+        for n, p in secured.items()
+        if any(g in kinds for g in p.security_groups)
+        and not any(kinds.get(g, True) for g in p.security_groups)
+    ]
+
+
+def _states(stateless: list[int]) -> tuple[str, str]:
+    """Return what connection tracking decides before the sender's rules, and the receiver's."""
+    if not stateless:
+        return "ct state established,related accept\nct state invalid drop\n", ""
+    senders = f"meta mark and 0xffff != {{ {', '.join(f'{n:#x}' for n in stateless)} }}"
+    marks = ", ".join(f"{n << 16:#x}" for n in stateless)
+    receivers = f"meta mark and 0xffff0000 != {{ {marks} }}"
+    before = f"{senders} ct state established,related goto inbound\n"
+    before += f"{senders} ct state invalid drop\n"
+    return before, f"{receivers} ct state established,related accept\n"
 
 
 def _dispatch(secured: dict[int, PortWanted], way: str, shift: int) -> str:
