@@ -25,7 +25,7 @@ from aerostat.assembly.settings import Settings
 from aerostat.cli.configuration import check
 from aerostat.kit.clock import SystemClock
 from aerostat.kit.http.proxies import BehindProxies, networks
-from aerostat.kit.http.serve import HttpServer, Tls
+from aerostat.kit.http.serve import GRACE_S, HttpServer, Tls
 
 RULES = [
     {
@@ -114,6 +114,18 @@ async def test_a_token_that_is_bound_to_its_certificate(world: World) -> None:
     async with world.client(own) as client:
         again = await client.post("/v3/auth/tokens", json={"auth": rescoped})
     assert again.json()["token"]["oauth2_credential"] == shown["oauth2_credential"]
+
+
+async def test_idle_clients_hold_up_no_end(tmp_path: Path) -> None:
+    pair("localhost").write(tmp_path / "cert.pem", tmp_path / "key.pem")
+    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    async with cloud_at(tmp_path) as cloud, httpx.AsyncClient(verify=context) as client:
+        tls = Tls(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"))
+        server = HttpServer(cloud.app, "127.0.0.1", 0, tls)
+        port = await server.start()
+        assert (await client.get(f"https://localhost:{port}/v3")).status_code == 200
+        async with asyncio.timeout(GRACE_S / 2):
+            await server.stop()
 
 
 async def test_who_is_refused(world: World) -> None:

@@ -41,7 +41,7 @@ class HttpServer:
             date_header=True,
             lifespan="off",
             ws="none",
-            http=_WithCertificate if tls and tls.client_ca else "httptools",
+            http=_protocol(tls),
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_S,
             backlog=1024,
@@ -80,7 +80,24 @@ class HttpServer:
         self._app.close()
 
 
-class _WithCertificate(HttpToolsProtocol):
+def _protocol(tls: Tls | None) -> Any:
+    if tls is None:
+        return "httptools"
+    return _WithCertificate if tls.client_ca else _OverTls
+
+
+class _OverTls(HttpToolsProtocol):
+    """Waits for no idle client at the end: none answers that TLS is over, for up to 30 s."""
+
+    def shutdown(self) -> None:
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and not self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().shutdown()
+
+
+class _WithCertificate(_OverTls):
     """Tells applications which certificate a client showed. Source: ASGI, "TLS Extension"."""
 
     def on_message_begin(self) -> None:
