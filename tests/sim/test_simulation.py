@@ -71,6 +71,7 @@ print([simulate(int(seed), template).digest for seed in sys.argv[2:]])
 """Not the command: that one sets the hashes for itself."""
 
 
+@pytest.mark.timeout(400)
 def test_seeds_replay_exactly_whatever_the_hashes_are(tmp_path: Path) -> None:
     """What a set's order decided would be another thing in each process."""
     first, second = (replayed(tmp_path / hashes, hashes) for hashes in ("1", "2"))
@@ -84,7 +85,7 @@ def replayed(folder: Path, hashes: str) -> str:
         env={**os.environ, "PYTHONPATH": str(source()), "PYTHONHASHSEED": hashes},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=190,
         check=False,
     )
     assert done.returncode == 0, done.stderr
