@@ -73,7 +73,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     public_tls: bool = False
-    """The catalogue's URLs say https although the APIs do not: a load balancer speaks TLS."""
+    """The catalogue's URLs say https although the APIs do not: a load balancer speaks TLS.
+
+    Links in answers do so too if it is one of `trusted_proxies` and says X-Forwarded-Proto.
+    """
 
     database_url: str = ""
     """postgresql://user:password@host:port/name or mariadb://...; SQLite in `control` if empty.
