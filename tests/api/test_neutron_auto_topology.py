@@ -93,6 +93,8 @@ async def test_servers_share_the_network_that_is_made_for_them(cloud: WholeCloud
     auto = {"server": {**server, "networks": "auto"}}
     reply = await mia.post("nova", "/v2.1/servers", auto)
     assert (reply.status_code, "Unable to automatically allocate" in reply.text) == (400, True)
+    named = {"server": {**server, "networks": [{"uuid": "auto"}]}}
+    assert (await mia.post("nova", "/v2.1/servers", named)).status_code == 400
     await furnished(cloud)
     assert (await mia.post("nova", "/v2.1/servers", auto)).status_code == 202
     assert (await mia.post("nova", "/v2.1/servers", auto)).status_code == 202

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType, field
 
 from aerostat.kit.http.schema import Body, since, until
-from aerostat.services.nova.schemas.servers import Metadata, Name, Tag
+from aerostat.services.nova.schemas.servers import Metadata, Name, Tag, Uuid
 
 HostName = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -90,8 +90,8 @@ class FixedIp(Body):
 class InterfaceAttachment(Body):
     """What POST /servers/{id}/os-interface plugs."""
 
-    net_id: str | None = None
-    port_id: str | None = None
+    net_id: Uuid | None = None
+    port_id: Uuid | None = None
     fixed_ips: Annotated[list[FixedIp], Meta(min_length=1, max_length=1)] | None = None
     tag: Annotated[Tag | None, since("2.49")] = None
 

@@ -11,13 +11,16 @@ MetadataValue = Annotated[str, Meta(max_length=255)]
 Metadata = dict[Annotated[str, Meta(min_length=1, max_length=255)], MetadataValue]
 Tag = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[^,/]*$")]
 Tags = Annotated[list[Tag], Meta(max_length=50)]
+Uuid = Annotated[
+    str, Meta(pattern="^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$", max_length=36)
+]
 
 
 class NetworkBody(Body):
     """One NIC of POST /servers."""
 
-    uuid: str | None = None
-    port: str | None = None
+    uuid: Uuid | None = None
+    port: Uuid | None = None
     fixed_ip: str | None = None
     tag: Annotated[Tag | None, since("2.32")] = None
 
