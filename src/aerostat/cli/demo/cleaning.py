@@ -79,15 +79,21 @@ def _unless_gone(demo: Cloud, path: str, body: dict[str, str]) -> None:
 
 
 def _public(admin: Cloud) -> str:
-    network = one(admin, "network", "networks", "/v2.0/networks", name=names.PUBLIC)
-    if network is None:
+    notes = [_unless_used(admin, "networks", names.PUBLIC)]
+    notes.append(_unless_used(admin, "subnetpools", names.SUBNET_POOL))
+    return ", ".join(filter(None, notes))
+
+
+def _unless_used(admin: Cloud, nouns: str, name: str) -> str:
+    found = one(admin, "network", nouns, f"/v2.0/{nouns}", name=name)
+    if found is None:
         return ""
     try:
-        admin.delete("network", f"/v2.0/networks/{network['id']}")
+        admin.delete("network", f"/v2.0/{nouns}/{found['id']}")
     except ApiError as why:
         if why.status != 409:
             raise
-        return "stays: others use it"
+        return f"{name} stays: others use it"
     return ""
 
 

@@ -85,7 +85,18 @@ def ensure_public(admin: Cloud) -> str:
             "enable_dhcp": False,
         },
     )
+    prefix = {"prefixes": [names.SUBNET_POOL_PREFIX], "default_prefixlen": 26, "shared": True}
+    pool = _ensure(admin, "subnetpool", names.SUBNET_POOL, prefix)
+    _make_default(admin, "network", network)
+    _make_default(admin, "subnetpool", pool)
     return str(network["id"])
+
+
+def _make_default(admin: Cloud, noun: str, found: dict[str, Any]) -> None:
+    """Let automatic networks be made of it, unless an operator chose another one."""
+    path = f"/v2.0/{noun}s"
+    if one(admin, "network", f"{noun}s", path, is_default=True) is None:
+        admin.call("PUT", "network", f"{path}/{found['id']}", {noun: {"is_default": True}})
 
 
 def ensure_network(demo: Cloud, public: str) -> str:
