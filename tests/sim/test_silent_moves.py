@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.sim.test_server_live_moves import MIGRATE_LIVE, dead, force_down, host_of, moves
 from tests.sim.test_server_moves import act, aside, built, held, is_whole, where
-from tests.sim.test_server_sagas import status
+from tests.sim.test_server_sagas import Injected, status
 from tests.sim.test_silent_hypervisors import is_back
 from tests.whole_cloud import User, WholeCloud
 
@@ -25,6 +25,7 @@ from aerostat.services.nova.sagas import (
     server_resize,
     server_revert_resize,
 )
+from aerostat.services.nova.tasks import leftovers as leftover_sweep
 
 ENDS_S = 0.4
 SAGAS = (
@@ -309,3 +310,14 @@ async def test_a_host_that_is_forced_down_and_silent_is_cleaned_later(cloud: Who
     await compute_control.at(cloud.bus).heartbeat(host=host)
     await cloud.nova.sagas.idle()
     assert (where(cloud, server_id), await unclean(cloud, server_id)) == ({}, [])
+
+
+async def test_what_is_deleted_but_for_its_claims_is_on_no_host(cloud: WholeCloud) -> None:
+    admin, server_id, _ = await built(cloud)
+    cloud.nova.sagas.probe = Injected("delete", "release_ports", "before", "fail")
+    assert (await admin.delete("nova", f"/v2.1/servers/{server_id}")).status_code == 204
+    await cloud.nova.sagas.idle()
+    server = await status(admin, server_id)
+    assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ERROR", None)
+    assert len(await leftover_sweep.sweep(cloud.nova)) == 2  # its claim and its ports
+    assert (where(cloud, server_id), await held(cloud)) == ({}, [])

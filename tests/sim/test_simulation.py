@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from aerostat.kit.errors import Fault
 from aerostat.kit.saga import engine
 from aerostat.services.neutron.domain import servers as neutron_servers
 from aerostat.services.nova.sagas import server_create
-from aerostat.sim.chance import CALM, Faults
+from aerostat.sim.chance import CALM, Faults, faults_of
 from aerostat.sim.run import Outcome, simulate
 from aerostat.sim.template import Template, make
 
@@ -41,6 +42,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 def test_harsh_faults_alone_do_no_harm(template: Template) -> None:
     assert [simulate(seed, template, faults=HARSH).wrong for seed in (1, 2, 3)] == [[]] * 3
+
+
+@pytest.mark.parametrize("seed", [3, 4, 15])
+def test_deadlines_that_end_before_a_host_answers(template: Template, seed: int) -> None:
+    """What was deleted halfway, while its host was silent, kept a host that it had no claim on."""
+    faults = structs.replace(faults_of(seed), hasty=True)
+    assert simulate(seed, template, faults=faults).wrong == []
 
 
 def test_without_faults_nothing_is_wrong(template: Template) -> None:

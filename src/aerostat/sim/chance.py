@@ -20,6 +20,7 @@ class Faults(Struct, frozen=True, kw_only=True):
     calls within a process are direct, and a process that dies is noticed at once.
     `skew_s`: how far apart the clocks of control processes are, at most.
     `rehearse`: transactions that are run, undone, and run again, as a deadlock makes them.
+    `hasty`: deadlines of seconds, so that hosts are silent for longer than anybody waits.
     `chaos_s`: mean seconds between faults of the kinds in `chaos`.
     """
 
@@ -42,6 +43,7 @@ class Faults(Struct, frozen=True, kw_only=True):
     driver_refuses: float = 0.0
     chaos: tuple[str, ...] = ()
     chaos_s: float = 6.0
+    hasty: bool = False
 
 
 CALM = Faults()
@@ -77,6 +79,7 @@ def faults_of(seed: int) -> Faults:
         chaos=tuple(k for k in CHAOS if r.random() < 0.5 and (split or k != "partition")),
         chaos_s=r.choice((2.0, 6.0, 15.0)),
         skew_s=r.choice((0.0, 0.01, 3.0)) if split else 0.0,
+        hasty=r.random() < 0.3,
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from aerostat.assembly.roles import CONTROL
 from aerostat.assembly.services import Plane, World, build
 from aerostat.services.neutron.agent.node import NetworkAgent
@@ -23,6 +25,15 @@ from aerostat.sim.machine import Machine
 from aerostat.sim.process import Process
 from aerostat.sim.template import EPOCH, PASSWORD, Template
 from aerostat.sim.trace import Trace
+
+HASTY_S = {
+    "build_timeout_s": 10.0,
+    "power_timeout_s": 5.0,
+    "delete_timeout_s": 10.0,
+    "migration_timeout_s": 6.0,
+    "live_migration_timeout_s": 6.0,
+}
+"""Deadlines that are over before a host that hangs goes on."""
 
 CALL_TIMEOUT_S = 60.0
 """A client waits for an answer this long."""
@@ -68,6 +79,8 @@ class SimCloud:
         self.machines = {
             name: Machine(name, folder) for name in (f"host-{i + 1}" for i in range(faults.hosts))
         }
+        deadlines = HASTY_S if faults.hasty else {}
+        self._settings = structs.replace(template.settings, nova=deadlines)
         self.controls: dict[str, Control] = {}
         self.nodes: dict[str, Process] = {}
         self.drivers: dict[str, FakeDriver] = {}
@@ -112,7 +125,7 @@ class SimCloud:
         db = SimDatabase(self.disk, process, lambda: self.faults, self._db_chance)
         bus = SimBus(self.network, process)
         clock = SimClock(self._db_chance.between(0.0, self.faults.skew_s))
-        world = World(self.template.settings, db, bus, clock, self.ids.new_uuid)
+        world = World(self._settings, db, bus, clock, self.ids.new_uuid)
         plane = await build(world, PASSWORD)
         control.plane = plane
         await plane.nova.sagas.resume(plane.nova)

@@ -159,6 +159,12 @@ def gone(tx: Tx, uuids: Sequence[str]) -> list[str]:
     return [row[0] for row in tx.all(stmt.order_by(C.id))]
 
 
+def leave_host(tx: Tx, uuid: str, now: float) -> None:
+    """Let a server be on no host, if it is there."""
+    stmt = update(t.servers).where(C.uuid == uuid, C.deleted == 0)
+    tx.run(stmt.values(updated_at=now, host=None))
+
+
 def bury(tx: Tx, uuid: str, now: float) -> None:
     """Mark a server as deleted; it stays as history."""
     tx.run(

@@ -159,8 +159,9 @@ def active(tx: Tx, run: Run[Params]) -> None:
 
 @saga.failed
 def failed(tx: Tx, run: Run[Params], why: Fault) -> None:
-    """The server is in ERROR and says why; a server that is being deleted stays as it is."""
-    fail(tx, run, why, vm_state=VmState.ERROR, host=None)
+    """The server is in ERROR and says why, on no host; one that is being deleted stays so."""
+    fail(tx, run, why, vm_state=VmState.ERROR)
+    rows.leave_host(tx, run.p.server_id, run.now)
 
 
 def guest_of(

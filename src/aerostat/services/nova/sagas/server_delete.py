@@ -94,5 +94,10 @@ def buried(tx: Tx, run: Run[Params]) -> None:
 
 @saga.failed
 def stuck(tx: Tx, run: Run[Params], why: Fault) -> None:
-    """Nothing is undone: the server is in ERROR, and deleting may be asked for again."""
+    """Nothing is undone: the server is in ERROR, and deleting may be asked for again.
+
+    Without its guest it is on no host: what it holds yet is swept (tasks/leftovers.py).
+    """
     say_why(tx, run, why, vm_state=VmState.ERROR)
+    if destroy.name in run.log.results:
+        rows.leave_host(tx, run.p.server_id, run.now)
