@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from aerostat.kit.db.columns import Json  # noqa: F401
-
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
