@@ -5,13 +5,16 @@ Each server runs as its package's user, keeps everything below its folder, and i
 `start` returns; `kill` is kill -9, and `start` again goes on with the same data.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections import deque
 from pathlib import Path
 
 from aerostat.assembly import orphans
@@ -31,12 +34,16 @@ READY_S = 60.0
 PORTS = range(30000, 32700)
 """Source: ip_local_port_range begins at 32768."""
 
+RESERVED_MAX = 400
+_reserved: deque[int] = deque()
+"""Descriptors of files: a lock goes with its file, or with the process."""
+
 PASSWORD = "aerostat"
 NAME = "aerostat"
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on.
+    """Return a TCP port of loopback that nobody listens on, nor was told of it lately.
 
     It is below those that outgoing connections get: a server that is away for a moment must find
     its port again, and nobody who knocks meanwhile may be connected to himself.
@@ -48,7 +55,24 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        return port
+        if _reserve(port):
+            return port
+
+
+def _reserve(port: int) -> bool:
+    """Tell other processes, while this one lasts, that a port is taken; False if they told us."""
+    folder = Path(tempfile.gettempdir(), f"aerostat-ports-{os.geteuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = os.open(folder / str(port), os.O_CREAT | os.O_WRONLY, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return False
+    _reserved.append(file)
+    if len(_reserved) > RESERVED_MAX:
+        os.close(_reserved.popleft())
+    return True
 
 
 class Server:
