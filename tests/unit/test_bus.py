@@ -58,10 +58,12 @@ async def test_call_and_faults_cross_the_socket(tmp_path: Path) -> None:
         await far.missing()
     with pytest.raises(BadRequest):
         await far.echo(thing=Thing("a"), times="many")  # type: ignore[arg-type]
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as unserved:
         await echo.at(control, "h2").missing()
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(DeadlineExceeded) as late:
         await echo.at(control, "h1", timeout_s=0.01).hang()
+    for fault, host in ((unserved.value, "h2"), (late.value, "h1")):  # Users are told of no hosts.
+        assert host in fault.detail and host not in fault.message
     await node.close()
     await control.close()
 

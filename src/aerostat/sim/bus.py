@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from aerostat.kit.bus.endpoint import Method
+from aerostat.kit.bus.endpoint import Method, late, nobody
 from aerostat.kit.bus.link import call_local
-from aerostat.kit.errors import BY_CODE, DeadlineExceeded, Fault, Unavailable, kind_of
+from aerostat.kit.errors import BY_CODE, Fault, Unavailable, kind_of
 from aerostat.kit.log import Logger, bound
 from aerostat.sim.chance import Chance, Faults
 from aerostat.sim.process import Process
@@ -122,7 +122,7 @@ class Network:
         if self.faults.split:
             self.waiting.append(message)
         elif not message.answer.done():
-            message.answer.set_exception(Unavailable(f"Nobody answers at {message.address}."))
+            message.answer.set_exception(nobody(message.address))
 
     async def _answer(self, process: Process, served: Served, message: Message) -> None:
         bound.set(message.bound)
@@ -212,7 +212,7 @@ class SimBus:
             async with asyncio.timeout(timeout_s):
                 raw = await self._carry(address, method, payload, timeout_s)
         except TimeoutError as why:
-            raise DeadlineExceeded(f"{address} did not answer {method} in {timeout_s} s") from why
+            raise late(address, method, timeout_s) from why
         return None if result in (None, type(None)) else msgspec.msgpack.decode(raw, type=result)
 
     async def _carry(self, address: str, method: str, payload: bytes, timeout_s: float) -> bytes:

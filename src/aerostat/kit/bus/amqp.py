@@ -20,6 +20,7 @@ from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 from yarl import URL
 
+from aerostat.kit.bus.endpoint import nobody
 from aerostat.kit.errors import Unavailable
 from aerostat.kit.log import Logger
 from aerostat.kit.sockets import notice_silence
@@ -173,12 +174,12 @@ class Session:
                 )
                 return
             except aiormq.exceptions.PublishError as why:
-                raise Unavailable(f"Nobody answers at {request.address}.") from why
+                raise nobody(request.address) from why
             except aiormq.exceptions.DeliveryError as why:
                 log.info("bus.nacked", address=request.address, wait_s=wait_s, reason=repr(why))
                 await asyncio.sleep(wait_s)
                 await self._renew(channel)
-        raise Unavailable(f"RabbitMQ takes no calls to {request.address}.")
+        raise Unavailable("RabbitMQ takes no calls.", detail=request.address)
 
     async def _renew(self, channel: Any) -> None:
         """Publish on another channel from now on.

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from aerostat.kit.bus.endpoint import Method
+from aerostat.kit.bus.endpoint import Method, late, nobody
 from aerostat.kit.bus.link import Link, Listener, call_local
-from aerostat.kit.errors import DeadlineExceeded, Unavailable
+from aerostat.kit.errors import Unavailable
 from aerostat.kit.log import Logger
 
 log = Logger("bus")
@@ -60,13 +60,13 @@ class EmbeddedBus:
     ) -> Any:
         """Call `method` at `address`. Raises: Unavailable, DeadlineExceeded, the callee's Fault."""
         if address not in self._local and address not in self._remote:
-            raise Unavailable(f"Nobody answers at {address}.")
+            raise nobody(address)
         payload = msgspec.msgpack.encode(args)
         try:
             async with asyncio.timeout(timeout_s):
                 raw = await self._carry(address, method, payload, timeout_s)
         except TimeoutError as why:
-            raise DeadlineExceeded(f"{address} did not answer {method} in {timeout_s} s") from why
+            raise late(address, method, timeout_s) from why
         return None if result in (None, type(None)) else msgspec.msgpack.decode(raw, type=result)
 
     async def _carry(self, address: str, method: str, payload: bytes, timeout_s: float) -> bytes:

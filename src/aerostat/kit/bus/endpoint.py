@@ -6,12 +6,29 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
+from aerostat.kit.errors import DeadlineExceeded, Unavailable
+
 T = TypeVar("T")
 
 ANY = "any"
 """The host part of an address that whichever copy serves may answer."""
 
 DEFAULT_TIMEOUT_S = 60.0
+
+
+def nobody(address: str) -> Unavailable:
+    """Return the fault about an address that nobody serves; users are told of no hosts."""
+    return Unavailable(f"Nobody answers at {_endpoint(address)}.", detail=address)
+
+
+def late(address: str, method: str, timeout_s: float) -> DeadlineExceeded:
+    """Return the fault about an answer that did not come; users are told of no hosts."""
+    said = f"{_endpoint(address)} did not answer {method} in {timeout_s} s"
+    return DeadlineExceeded(said, detail=address)
+
+
+def _endpoint(address: str) -> str:
+    return address.partition("@")[0]
 
 
 class Bus(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from aerostat.kit.bus.endpoint import Method
+from aerostat.kit.bus.endpoint import Method, nobody
 from aerostat.kit.errors import BY_CODE, BadRequest, Fault, Unavailable, kind_of
 from aerostat.kit.log import Logger, bound
 
@@ -75,12 +75,12 @@ async def call_local(
 ) -> bytes:
     """Let this process answer. Raises: Unavailable, BadRequest, the method's Fault."""
     if address not in served or method not in served[address]:
-        raise Unavailable(f"Nobody answers {method} at {address}.")
+        raise nobody(address)
     began = time.monotonic()
     try:
         return await served[address][method].answer(payload)
     except msgspec.ValidationError as why:
-        raise BadRequest(f"{address} {method}: {why}") from why
+        raise BadRequest(f"{method}: {why}", detail=address) from why
     finally:
         if bound.get():  # It is part of somebody's operation, which `aerostat trace` shows.
             took_ms = round((time.monotonic() - began) * 1000, 2)
@@ -116,7 +116,7 @@ class Link:
             await self._writer.drain()
             return await future
         except (ConnectionError, OSError) as why:
-            raise Unavailable(f"The connection to {address} broke.") from why
+            raise Unavailable("The connection broke.", detail=address) from why
         finally:
             self._waiting.pop(id_, None)
 

@@ -18,9 +18,9 @@ from aiormq.abc import DeliveredMessage
 from yarl import URL
 
 from aerostat.kit.bus import amqp
-from aerostat.kit.bus.endpoint import Method
+from aerostat.kit.bus.endpoint import Method, late, nobody
 from aerostat.kit.bus.link import Failure, call_local, failure_of, fault_of
-from aerostat.kit.errors import DeadlineExceeded, Fault, Forbidden, Unavailable
+from aerostat.kit.errors import Fault, Forbidden, Unavailable
 from aerostat.kit.ids import new_hex
 from aerostat.kit.log import Logger, bound
 
@@ -114,7 +114,7 @@ class RabbitBus:
                 else:
                     raw = await self._ask(address, method, payload, timeout_s)
         except TimeoutError as why:
-            raise DeadlineExceeded(f"{address} did not answer {method} in {timeout_s} s") from why
+            raise late(address, method, timeout_s) from why
         return None if result in (None, type(None)) else msgspec.msgpack.decode(raw, type=result)
 
     async def _ask(self, address: str, method: str, payload: bytes, timeout_s: float) -> bytes:
@@ -142,7 +142,7 @@ class RabbitBus:
                 continue
             unserved, away_s = (0 if there else unserved + 1), 0.0
             if unserved == LOOKS:
-                raise Unavailable(f"Nobody answers at {pending.request.address}.")
+                raise nobody(pending.request.address)
 
     async def served(self, address: str) -> bool:
         """Tell whether a process consumes the calls to `address`.
