@@ -15,7 +15,8 @@ ours, theirs = log.Logger("test"), logging.getLogger("library")
 
 async def main() -> None:
     token = log.bound.set({"request_id": "req-1"})
-    ours.info("first", password=log.Secret("hidden"), kind=object)
+    secret = log.Secret("hidden")
+    ours.info("first", password=secret, kind=object, deep={"of": secret})
     ours.debug("silent")
     theirs.info("second %s", "of theirs")
     thread = threading.Thread(target=ours.info, args=("third",), kwargs={"of": "a thread"})
@@ -76,7 +77,7 @@ def test_lines() -> None:
     ]
     assert lines == sorted(lines, key=lambda line: line["time"])
     first, theirs, _, fourth, fifth, _ = lines
-    assert first["password"] == "***" and first["kind"] == "<class 'object'>"
+    assert first["password"] == first["deep"]["of"] == "***" and first["kind"] == "<class 'object'>"
     assert first["request_id"] == theirs["request_id"] == fourth["request_id"] == "req-1"
     assert "request_id" not in fifth
     assert fourth["level"] == "error" and fourth["traceback"].endswith("ValueError: wrong")

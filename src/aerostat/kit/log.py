@@ -92,9 +92,8 @@ class _Lines:
             "level": logging.getLevelName(level).lower(),
             "log": name,
             "event": event,
+            **fields,
         }
-        for key, value in fields.items():
-            line[key] = "***" if isinstance(value, Secret) else value
         if why is not None:
             line["traceback"] = "".join(traceback.format_exception(why)).rstrip()
         try:
@@ -124,7 +123,11 @@ class _Lines:
                 sys.stderr.flush()
 
 
-_encode = msgspec.json.Encoder(enc_hook=repr).encode
+def _shown(value: object) -> str:
+    return "***" if isinstance(value, Secret) else repr(value)
+
+
+_encode = msgspec.json.Encoder(enc_hook=_shown).encode
 _lines: _Lines | None = None
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec import structs
+
 from aerostat.kit.clock import iso, parse_iso
 from aerostat.kit.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from aerostat.kit.http.policy import Rule
@@ -138,8 +140,7 @@ def _scope(scope: Scope | str | None) -> ScopeRequest:
         if scope != "unscoped":
             raise BadRequest("Invalid input for field 'scope'.", field="auth.scope")
         return ScopeRequest("unscoped")
-    named = [n for n in scope.__struct_fields__ if getattr(scope, n) is not None]
-    if len(named) != 1:
+    if len(scope.__struct_fields__) - structs.astuple(scope).count(None) != 1:
         raise BadRequest(
             "Expecting exactly one of project, domain, system, OS-TRUST:trust or unscoped in "
             "scope.",

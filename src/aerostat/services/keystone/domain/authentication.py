@@ -141,11 +141,14 @@ def _soonest(expires_at: int, limit: float | None) -> int:
     return expires_at if limit is None else min(expires_at, int(limit))
 
 
+NOBODY = Federated("", "", ())
+
+
 def _token(keystone: Keystone, proven: Proven, kind: str, scope_id: str) -> Token:
     now = keystone.clock.now()
     origin = proven.origin
     own = new_audit_id(keystone)
-    said = proven.federated or Federated("", "", ())
+    said = proven.federated or NOBODY
     return Token(
         user_id=proven.user.user.id,
         methods=proven.methods,

@@ -66,8 +66,8 @@ class Revocations:
             or issued <= until[CHAIN].get(token.audit_ids[-1], -1)
             or issued <= until[USER].get(token.user_id, -1)
             or issued <= until[PROJECT].get(token.scope_id, -1)
-            or any(issued <= until[DOMAIN].get(domain_id, -1) for domain_id in ties.domain_ids)
-            or any(issued <= until[USER].get(user_id, -1) for user_id in ties.user_ids)
+            or _covered(issued, until[DOMAIN], ties.domain_ids)
+            or _covered(issued, until[USER], ties.user_ids)
             or issued <= until[TRUST].get(token.trust_id, -1)
             or issued <= until[ACCESS_TOKEN].get(token.access_token_id, -1)
             or issued <= until[CONSUMER].get(ties.consumer_id, -1)
@@ -75,3 +75,7 @@ class Revocations:
 
     def __len__(self) -> int:
         return sum(map(len, self._until.values()))
+
+
+def _covered(issued: float, until: dict[str, float], keys: tuple[str, ...]) -> bool:
+    return bool(until and keys) and any(issued <= until.get(key, -1) for key in keys)
