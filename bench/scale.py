@@ -41,7 +41,7 @@ ENGINES: dict[str, type[PostgreSql | MariaDb]] = {"postgresql": PostgreSql, "mar
 APIS = "keystone,glance-api,placement-api,nova-api,neutron-server"
 REST = "nova-conductor,nova-scheduler,nova-metadata"
 CLIENTS = 16
-LIMIT_S = 600.0
+LIMIT_S = 1800.0
 
 
 class Installation:

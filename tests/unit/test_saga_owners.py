@@ -219,6 +219,31 @@ async def test_a_saga_of_nobody_that_is_known_is_taken_up(tmp_path: Path, monkey
     await workers.close()
 
 
+async def test_a_search_takes_up_some_at_a_time(tmp_path: Path, monkeypatch: Any) -> None:
+    """Thousands of transactions at once would keep this worker's own from coming in time."""
+    monkeypatch.setattr("aerostat.kit.saga.engine.LOOKS_MAX", 2)
+    monkeypatch.setattr("aerostat.kit.saga.engine.BEAT_S", 0.02)
+    monkeypatch.setattr("aerostat.kit.saga.engine.ADRIFT_S", 0.02)
+    workers = Workers(tmp_path)
+    await workers.open()
+    (one, _), (two, _) = workers.engine(workers.bus), workers.engine()
+    await two.resume(World("two", workers.notes))
+    most, look = 0, two._look
+
+    async def counted(key: str) -> None:
+        nonlocal most
+        most = max(most, len(two._looks))
+        await look(key)
+
+    two._look = counted  # type: ignore[method-assign]
+    ids = [await workers.start(one, name, key=name) for name in "abcdefgh"]
+    for id_ in ids:
+        assert await workers.ended(id_) == State.DONE
+    assert sorted(workers.notes) == [f"two:{name}" for name in "abcdefgh"]
+    assert most <= 2
+    await workers.close()
+
+
 class Ears:
     """A bus on which workers come and go."""
 

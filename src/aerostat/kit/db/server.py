@@ -13,6 +13,7 @@ import queue
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -52,7 +53,8 @@ class ServerDatabase:
         self._read_engine = _engine(self._dialect, hosts, readers, writing=False)
         self._write_engine = _engine(self._dialect, hosts, 1, writing=True)
         self._readers = ThreadPoolExecutor(readers, "db-read")
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._urgent: deque[Job] = deque()
         self._writer: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -77,7 +79,11 @@ class ServerDatabase:
             self._writer.daemon = True
             self._writer.start()
         job = Job(fn, args, loop.create_future())
-        self._jobs.put(job)
+        if getattr(fn, "urgent", False):
+            self._urgent.append(job)
+            self._jobs.put(_WAKE)
+        else:
+            self._jobs.put(job)
         result: T = await job.done
         return result
 
@@ -114,17 +120,33 @@ class ServerDatabase:
         assert self._loop is not None
         ending = False
         while not ending:
-            batch: list[Job] = []
-            first = self._jobs.get()
-            with contextlib.suppress(queue.Empty):
-                while first is not None:
-                    batch.append(first)
-                    if len(batch) == BATCH_MAX:
-                        break
-                    first = self._jobs.get_nowait()
-            ending = first is None
-            finished = self._together(batch) or [self._alone(job) for job in batch]
+            batch, ending = self._next()
+            self._hurry()
+            finished = self._together(batch) or [self._after_urgent(job) for job in batch]
             self._loop.call_soon_threadsafe(settle, finished)
+
+    def _next(self) -> tuple[list[Job], bool]:
+        """Wait for jobs; tell whether they are the last ones."""
+        batch: list[Job] = []
+        waiting = self._jobs.get()
+        with contextlib.suppress(queue.Empty):
+            while waiting is not None:
+                if waiting is not _WAKE:
+                    batch.append(waiting)
+                if len(batch) == BATCH_MAX:
+                    break
+                waiting = self._jobs.get_nowait()
+        return batch, waiting is None
+
+    def _hurry(self) -> None:
+        """Run what is urgent."""
+        assert self._loop is not None
+        while self._urgent:
+            self._loop.call_soon_threadsafe(settle, [self._alone(self._urgent.popleft())])
+
+    def _after_urgent(self, job: Job) -> Finished:
+        self._hurry()
+        return self._alone(job)
 
     def _together(self, batch: list[Job]) -> list[Finished] | None:
         """Commit several jobs at once; None if one of them would not: then each goes alone."""
@@ -174,6 +196,10 @@ class ServerDatabase:
                 _roll_back(conn)
                 raise
         return finished
+
+
+_WAKE = object()
+"""Among the jobs: there is an urgent one."""
 
 
 class _InDoubt(Unavailable):

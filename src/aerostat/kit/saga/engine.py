@@ -39,6 +39,11 @@ log = Logger("saga")
 TICK_S = 1e-5
 """Between the starts of two sagas of a key at least; a double tells such times apart."""
 
+LOOKS_MAX = 64
+"""Keys under way to a worker that searches for what nobody runs. Each costs a transaction: with
+thousands at once the worker's own would come too late, and nothing would be run at all.
+"""
+
 ADRIFT_S = 1.0
 """Between two looks for sagas that nobody runs."""
 
@@ -212,9 +217,10 @@ class Engine(Generic[S]):
         elif self._clock.monotonic() - self._searched_at < ADRIFT_S:
             return
         self._searched_at = self._clock.monotonic()
-        for key in await self._db.read(self.store.keys, self._owners.me):
-            if key not in self._queues:
-                self._look_soon(key)
+        keys = await self._db.read(self.store.keys, self._owners.me)
+        adrift = [key for key in keys if key not in self._queues]
+        for key in adrift[: max(LOOKS_MAX - len(self._looks), 0)]:
+            self._look_soon(key)
 
     async def _hold(self) -> None:
         """Let go of everything as soon as another worker may have it."""

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from aerostat.kit.context import Context
 from aerostat.kit.db.among import among
 from aerostat.kit.db.columns import Json
-from aerostat.kit.db.engine import Tx
+from aerostat.kit.db.engine import Tx, urgent
 from aerostat.kit.errors import NotFound
 from aerostat.kit.saga.saga import Log
 
@@ -153,6 +153,7 @@ class Store:
         """Return the workers that nobody has buried."""
         return {row[0] for row in tx.all(select(self.workers.c.id))}
 
+    @urgent
     def beat(self, tx: Tx, worker: str) -> bool:
         """Move a worker's counter on; tell whether it had one."""
         c = self.workers.c
