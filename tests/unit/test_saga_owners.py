@@ -273,7 +273,7 @@ async def watched(tmp_path: Path) -> tuple[Workers, Engine[World], JumpingClock,
         for _ in range(times):
             clock.ahead_s += owners.BEAT_S
             await one._owners.prove()
-            await one._owners.listen()
+            await one._owners.look()
         return one._owners.dead()
 
     return workers, two, clock, look, ears
@@ -309,9 +309,9 @@ async def test_a_worker_that_nobody_hears_lets_go_soon(tmp_path: Path) -> None:
     one, clock = workers.engine(ears)
     one._waker.serve(lambda _: None, one._owners.me)
     await one._owners.prove()
-    await one._owners.listen()
+    await one._owners.hear()
     clock.ahead_s += owners.BRIEF_S / 2
-    await one._owners.listen()
+    await one._owners.hear()
     clock.ahead_s += owners.BRIEF_S * 0.9
     assert one._owners.holds  # It is on the bus.
     clock.ahead_s += owners.BRIEF_S * 0.2

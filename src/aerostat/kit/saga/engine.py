@@ -124,7 +124,7 @@ class Engine(Generic[S]):
         self._waker.serve(self._look_soon, self._owners.me)
         if not self._owners.alone:
             await self._owners.prove()
-            for work in (self._tend, self._hold):
+            for work in (self._beat, self._hold, self._tend):
                 self._tending.append(asyncio.create_task(work(), name=f"saga{work.__name__}"))
         keys = await self._db.read(self.store.keys, None if self._owners.alone else self._owners.me)
         for key in keys:
@@ -197,20 +197,28 @@ class Engine(Generic[S]):
         elif record.owner != self._owners.me:
             self._waker.tell(record.owner, record.key)
 
-    async def _tend(self) -> None:
-        """Prove that this worker lives, bury the dead, take up what nobody runs."""
+    async def _beat(self) -> None:
+        """Prove that this worker lives, however long all else takes."""
         while True:
             try:
                 async with asyncio.timeout(HOLD_S - BEAT_S):
-                    await self._look_round()
+                    if not await self._owners.prove():
+                        self._drop_all()
             except Exception as why:  # The engine: the database may be away for a while.
                 log.warning("saga.not_proved", reason=repr(why))
             await asyncio.sleep(BEAT_S)
 
+    async def _tend(self) -> None:
+        """Bury the dead, take up what nobody runs."""
+        while True:
+            try:
+                await self._look_round()
+            except Exception as why:  # The engine: the database may be away for a while.
+                log.warning("saga.unseen", reason=repr(why))
+            await asyncio.sleep(BEAT_S)
+
     async def _look_round(self) -> None:
-        if not await self._owners.prove():
-            self._drop_all()
-        await self._owners.listen()
+        await self._owners.look()
         if dead := self._owners.dead():
             log.warning("saga.workers_died", workers=sorted(dead))
             await self._db.write(self.store.bury, dead)
@@ -226,6 +234,7 @@ class Engine(Generic[S]):
         """Let go of everything as soon as another worker may have it."""
         while True:
             await asyncio.sleep(BEAT_S)
+            await self._owners.hear()
             if not self._owners.holds:
                 self._drop_all()
 

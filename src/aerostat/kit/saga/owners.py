@@ -69,10 +69,24 @@ class Owners:
         return self.alone or now - self._proved_at < limit_s
 
     async def prove(self) -> bool:
-        """Move the counter on, look at the others'; tell whether they still knew this worker."""
+        """Move the counter on; tell whether the others still knew this worker."""
         began = self._clock.monotonic()
         known = await self._db.write(self._store.beat, self.me)
         self._proved_at = began
+        return known
+
+    async def hear(self) -> None:
+        """Look whether this worker is on the bus, where the others look for it."""
+        began = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(BEAT_S):
+                if await self._waker.hears(self.me):
+                    self._heard_at = began
+        except (Fault, TimeoutError) as why:  # Nobody can tell.
+            log.debug("saga.bus_unheard", reason=repr(why))
+
+    async def look(self) -> None:
+        """Look at the others' counters, and on the bus for those whose counters stand still."""
         beats = await self._db.read(self._store.beats)
         now = self._clock.monotonic()
         if now - self._looked_at > BRIEF_S:  # Nobody could be seen meanwhile: begin again.
@@ -84,17 +98,13 @@ class Owners:
             else (beat, now)
             for worker, beat in beats.items()
         }
-        return known
+        await self._listen()
 
-    async def listen(self) -> None:
-        """Look who is on the bus: this worker, and those whose counters stand still."""
+    async def _listen(self) -> None:
         still = {w for w, (_, moved_at) in self._moved.items() if moved_at < self._looked_at}
         self._gone = {w: since for w, since in self._gone.items() if w in still}
-        began = self._clock.monotonic()
         try:
             async with asyncio.timeout(BEAT_S):
-                if await self._waker.hears(self.me):
-                    self._heard_at = began
                 for worker in still - {self.me}:
                     if await self._waker.hears(worker):
                         self._gone.pop(worker, None)
