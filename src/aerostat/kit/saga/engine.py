@@ -40,9 +40,7 @@ TICK_S = 1e-5
 """Between the starts of two sagas of a key at least; a double tells such times apart."""
 
 LOOKS_MAX = 64
-"""Keys under way to a worker that searches for what nobody runs. Each costs a transaction: with
-thousands at once the worker's own would come too late, and nothing would be run at all.
-"""
+"""Keys that a search takes up at once: of thousands the transactions would hold up all others."""
 
 ADRIFT_S = 1.0
 """Between two looks for sagas that nobody runs."""
