@@ -208,3 +208,7 @@ class _Standby(PostgreSql):
 
     def prepare(self) -> None:
         """It has what the primary has."""
+
+    def command(self) -> list[str]:
+        """It looks often: a promotion waits until the next look (5 s by default)."""
+        return [*super().command(), "-c", "wal_retrieve_retry_interval=100ms"]
