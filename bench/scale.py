@@ -250,7 +250,7 @@ PLOTTED = {
 
 
 def plot(rows: list[dict[str, Any]], file: Path) -> None:
-    """Draw how figures grow with hosts, a line for each engine."""
+    """Draw how figures grow with hosts, a line for each engine; of a size the last row counts."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 7))
@@ -259,7 +259,7 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
         over = "providers" if asked else "hosts"
         shown = [r for r in rows if asked or r["servers"] == r["hosts"]]
         for kind in dict.fromkeys(row["engine"] for row in rows):
-            points = sorted({(r[over], r[name]) for r in shown if r["engine"] == kind})
+            points = sorted({r[over]: r[name] for r in shown if r["engine"] == kind}.items())
             axis.plot(*zip(*points, strict=True), marker="o", label=kind)
         axis.set(xscale="log", yscale="log", xlabel=over, title=title)
         axis.grid(visible=True, which="both", alpha=0.3)
