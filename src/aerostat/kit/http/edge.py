@@ -365,13 +365,14 @@ class _Call:
         """Return the whole body. Raises: TooLarge."""
         if int(self.headers.get("content-length", "0") or 0) > limit:
             raise TooLarge("Request is too large.")
-        body, more = b"", True
+        parts, size, more = list[bytes](), 0, True
         while more:
             part, more = await self._part()
-            body += part
-            if len(body) > limit:
+            size += len(part)
+            if size > limit:
                 raise TooLarge("Request is too large.")
-        return body
+            parts.append(part)
+        return b"".join(parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises: BadRequest (the client went away)."""
