@@ -18,6 +18,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.comers import Comers
 
+from aerostat.assembly import orphans
 from aerostat.assembly.engines import MariaDb, PostgreSql, RabbitMq, Server
 from aerostat.cli.cloud import ApiError, Cloud, Login
 
@@ -76,9 +78,12 @@ class Installation:
         began = time.monotonic()
         for number, roles in enumerate(self.roles):
             log = (self.state.parent / f"process-{number}.log").open("wb")
-            self.processes.append(
-                subprocess.Popen([*run, "run", roles], env=self.environment, stdout=log, stderr=log)
+            words = [*run, "run", roles]
+            process = subprocess.Popen(
+                words, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
+            orphans.watch(process)
+            self.processes.append(process)
         while self.hosts_up() < self.hosts:
             assert time.monotonic() - began < LIMIT_S, "the hosts do not come up"
             assert all(p.poll() is None for p in self.processes), "a process died"
@@ -107,8 +112,7 @@ class Installation:
 
     def close(self) -> None:
         for process in self.processes:
-            process.kill()
-            process.wait()
+            orphans.end(process, signal.SIGKILL, LIMIT_S)
 
 
 @contextmanager
