@@ -140,7 +140,8 @@ def _scope(scope: Scope | str | None) -> ScopeRequest:
         if scope != "unscoped":
             raise BadRequest("Invalid input for field 'scope'.", field="auth.scope")
         return ScopeRequest("unscoped")
-    if len(scope.__struct_fields__) - structs.astuple(scope).count(None) != 1:
+    named = [part for part in structs.astuple(scope) if part is not None]
+    if len(named) != 1:
         raise BadRequest(
             "Expecting exactly one of project, domain, system, OS-TRUST:trust or unscoped in "
             "scope.",

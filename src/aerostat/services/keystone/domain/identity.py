@@ -48,14 +48,12 @@ async def record(keystone: Keystone, user_id: str) -> actors.UserRecord | None:
 
     Raises: Unavailable.
     """
-    mapping = await keystone.remember(stores.id_mappings.get, user_id)
-    if mapping is None:
-        return await keystone.remember(actors.user_record, user_id)
-    if user_id in keystone.looked and good_until(keystone, user_id) > keystone.clock.now():
-        found = await keystone.remember(actors.user_record, user_id)
-        if found is not None:
-            return found  # Otherwise its row may have gone with a change of options.
-    await _look(keystone, user_id)
+    if await keystone.remember(stores.id_mappings.get, user_id) is not None:
+        fresh = user_id in keystone.looked
+        fresh = fresh and good_until(keystone, user_id) > keystone.clock.now()
+        # Its row may have gone with a change of options.
+        if not fresh or await keystone.remember(actors.user_record, user_id) is None:
+            await _look(keystone, user_id)
     return await keystone.remember(actors.user_record, user_id)
 
 

@@ -69,9 +69,14 @@ def _where(network_id: str, action: str, *conditions: ColumnElement[bool]) -> An
     return (R.object_id == network_id, R.action == action, *conditions)
 
 
-def _check_new(tx: Tx, network_id: str, action: str, wanted: str) -> None:
+def _allows(tx: Tx, network_id: str, action: str, wanted: str) -> bool:
+    """Tell whether a policy names just this project, or everybody."""
     same = _where(network_id, action, R.target_project == wanted)
-    if tx.first(select(R.id).where(*same)) is not None:
+    return tx.first(select(R.id).where(*same)) is not None
+
+
+def _check_new(tx: Tx, network_id: str, action: str, wanted: str) -> None:
+    if _allows(tx, network_id, action, wanted):
         raise faults.conflict(
             "DuplicateRbacPolicy", "An RBAC policy already exists with those values."
         )
@@ -115,8 +120,7 @@ def remove(tx: Tx, call: Call, row: Any) -> None:
 
 def open_to_all(tx: Tx, call: Call, network: Any, action: str) -> None:
     """Let there be a policy for everybody, as the attribute of a network says."""
-    same = _where(network.id, action, R.target_project == EVERYBODY)
-    if tx.first(select(R.id).where(*same)) is None:
+    if not _allows(tx, network.id, action, EVERYBODY):
         _add(tx, call, network, network.project_id, (action, EVERYBODY))
 
 
@@ -141,7 +145,7 @@ def check_strangers(tx: Tx, network: Any, wanted: str) -> None:
     if wanted == EVERYBODY:
         named = select(R.target_project).where(*_where(network.id, SHARED))
         stmt = stmt.where(P.project_id != network.project_id, P.project_id.not_in(named))
-    elif wanted == network.project_id or _is_open(tx, network.id, SHARED):
+    elif wanted == network.project_id or _allows(tx, network.id, SHARED, EVERYBODY):
         return
     else:
         stmt = stmt.where(P.project_id == wanted)
@@ -151,11 +155,6 @@ def check_strangers(tx: Tx, network: Any, wanted: str) -> None:
             f"Unable to reconfigure sharing settings for network {network.id}. "
             "Multiple tenants are using it.",
         )
-
-
-def _is_open(tx: Tx, network_id: str, action: str) -> bool:
-    same = _where(network_id, action, R.target_project == EVERYBODY)
-    return tx.first(select(R.id).where(*same)) is not None
 
 
 def _check_unneeded(tx: Tx, row: Any, new: str = "") -> None:
@@ -180,7 +179,7 @@ def _check_routers(tx: Tx, network: Any, wanted: str, new: str) -> None:
     )
     stmt = select(func.count()).where(c.gw_port_id.in_(gateways))
     if wanted != EVERYBODY:
-        if _is_open(tx, network.id, EXTERNAL):
+        if _allows(tx, network.id, EXTERNAL, EVERYBODY):
             return
         stmt = stmt.where(c.project_id == wanted)
     elif network.is_default:

@@ -281,12 +281,15 @@ def remove_interface(tx: Tx, call: Call, row: Any, body: dict[str, Any]) -> dict
 
 def interfaces(tx: Tx, router_id: str) -> Any:
     """Return the ports by which a router is on subnets."""
-    stmt = select(t.ports).where(P.device_id == router_id, P.device_owner == INTERFACE)
-    return tx.all(stmt.order_by(P.id))
+    return tx.all(_plugged(router_id).order_by(P.id))
+
+
+def _plugged(router_id: str) -> Any:
+    return select(t.ports).where(P.device_id == router_id, P.device_owner == INTERFACE)
 
 
 def _interface(tx: Tx, row: Any, port_id: Any, subnet_id: Any) -> Any:
-    stmt = select(t.ports).where(P.device_id == row.id, P.device_owner == INTERFACE)
+    stmt = _plugged(row.id)
     if subnet_id:
         stmt = stmt.where(P.id.in_(select(A.port_id).where(A.subnet_id == subnet_id)))
     found = tx.first(stmt.where(P.id == port_id) if port_id else stmt)

@@ -45,11 +45,10 @@ def check(
     for nic in nics:
         if nic.port_id is not None:
             _check_port(tx, call, nic.port_id, count)
-        elif nic.network_id == AUTO:
-            new += 1
         else:
             new += 1
-            _check_network(tx, call, nic, count)
+            if nic.network_id != AUTO:
+                _check_network(tx, call, nic, count)
     if new:
         try:
             quotas.check(tx, call, "port", project, new * count)

@@ -6,7 +6,7 @@ from aerostat.kit.context import Context, system_context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import BadRequest
 from aerostat.kit.ids import request_id
-from aerostat.services.nova.db import hosts, leftovers, moves
+from aerostat.services.nova.db import leftovers, moves
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.domain import resizing, states
 from aerostat.services.nova.domain.resizing import Move
@@ -20,6 +20,7 @@ from aerostat.services.nova.sagas import (
     server_evacuate,
     server_live_migrate,
 )
+from aerostat.services.nova.sagas.moving import is_up
 
 RUNNING = (VmState.ACTIVE, VmState.PAUSED)
 EVACUABLE = (VmState.ACTIVE, VmState.STOPPED, VmState.ERROR)
@@ -58,12 +59,8 @@ async def migrate(nova: Nova, ctx: Context, uuid: str, wish: LiveWish) -> None:
     await nova.db.write(write)
 
 
-def _is_up(tx: Tx, nova: Nova, host: str) -> bool:
-    return hosts.is_up(tx, host, nova.clock.now(), nova.config.service_down_time_s)
-
-
 def _check_up(tx: Tx, nova: Nova, host: str) -> None:
-    if not _is_up(tx, nova, host):
+    if not is_up(tx, nova, host):
         raise BadRequest(f"Compute service of {host} is unavailable at this time.")
 
 
@@ -88,7 +85,7 @@ async def evacuate(nova: Nova, ctx: Context, uuid: str, wish: EvacuateWish) -> N
         if wish.host == source:
             raise BadRequest("The target host can't be the same one.", field="host")
         resizing.check_destination(tx, server, wish.host)
-        if _is_up(tx, nova, source):
+        if is_up(tx, nova, source):
             raise BadRequest(f"Compute service of {source} is still in use.")
         states.check_alone(tx, nova, server, "evacuate")
         kind, status = MigrationType.EVACUATION, MigrationStatus.ACCEPTED

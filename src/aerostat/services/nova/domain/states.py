@@ -5,10 +5,11 @@ from collections.abc import Collection
 from aerostat.kit.context import Context
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import Conflict
-from aerostat.services.nova.db import hosts, leftovers
+from aerostat.services.nova.db import leftovers
 from aerostat.services.nova.domain.servers import check_unlocked
 from aerostat.services.nova.model.server import Server, VmState
 from aerostat.services.nova.runtime import Nova
+from aerostat.services.nova.sagas.moving import is_up
 
 AT_REST: tuple[str | None, ...] = (None,)
 
@@ -44,9 +45,8 @@ def check_alone(tx: Tx, nova: Nova, server: Server, action: str) -> None:
     """
     if server.vm_state != VmState.ERROR:
         return
-    now, down_s = nova.clock.now(), nova.config.service_down_time_s
     for host in leftovers.of_server(tx, server.uuid):
-        if host != server.host and hosts.is_up(tx, host, now, down_s):
+        if host != server.host and is_up(tx, nova, host):
             raise Conflict(
                 f"Cannot '{action}' instance {server.uuid}: another host has to be cleaned of it "
                 "first, and does not answer."

@@ -6,14 +6,14 @@ has the guest, or is down and the new one says that the guest runs there.
 
 from aerostat.kit.db.engine import Tx
 from aerostat.kit.errors import NotFound
-from aerostat.services.nova.db import hosts, moves
+from aerostat.services.nova.db import moves
 from aerostat.services.nova.db import servers as rows
 from aerostat.services.nova.model.flavor import Flavor
 from aerostat.services.nova.model.guest import PowerState
 from aerostat.services.nova.model.migration import Migration, MigrationStatus, MigrationType
 from aerostat.services.nova.model.server import Server
 from aerostat.services.nova.runtime import Nova
-from aerostat.services.nova.sagas.moving import guest_at, moves_of, zone_of
+from aerostat.services.nova.sagas.moving import guest_at, is_up, moves_of, zone_of
 from aerostat.services.nova.sagas.scheduling import claim_on
 from aerostat.services.nova.sagas.server_create import host_of
 from aerostat.services.nova.sagas.server_resize import connect
@@ -62,7 +62,7 @@ async def arrive(nova: Nova, server: Server, host: str) -> None:
 
 async def _has_left(nova: Nova, move: Migration) -> bool:
     server_id = move.instance_uuid
-    if await nova.db.read(_is_up, nova, move.source_compute):
+    if await nova.db.read(is_up, nova, move.source_compute):
         try:
             return not await moves_of(nova, move.source_compute).live_abort(server_id=server_id)
         except NotFound:
@@ -72,10 +72,6 @@ async def _has_left(nova: Nova, move: Migration) -> bool:
     except NotFound:
         return False
     return there.state == PowerState.RUNNING
-
-
-def _is_up(tx: Tx, nova: Nova, host: str) -> bool:
-    return hosts.is_up(tx, host, nova.clock.now(), nova.config.service_down_time_s)
 
 
 def _is_there(tx: Tx, move: Migration, zone: str, now: float) -> None:

@@ -102,6 +102,11 @@ def fault_of(now: float, why: Fault) -> dict[str, Any]:
     return {"code": 500, "created": iso(now), "message": why.message[:255], "details": why.detail}
 
 
+def is_up(tx: Tx, nova: Nova, host: str) -> bool:
+    """Tell whether a host has reported lately, and is not forced down."""
+    return hosts.is_up(tx, host, nova.clock.now(), nova.config.service_down_time_s)
+
+
 def given_up(why: Fault) -> bool:
     """Tell whether a saga was cancelled: the server is being deleted, and stays as it is."""
     return isinstance(why, Cancelled) or why.code == Cancelled.code
